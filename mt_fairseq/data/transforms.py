@@ -1,0 +1,175 @@
+"""From an RGB picture of any size to the uint8 tensor that a model takes.
+
+Three transforms by name: ``center_crop`` (pre-training), ``augment`` (fine-tuning) and ``square``
+(evaluation of fine-tuned models). Pillow does all the pixel work on 8-bit values; mean and standard
+deviation are applied on the device, so a sample travels at a quarter of its float size.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from mt_fairseq.data.randaugment import RandAugment
+from mt_fairseq.errors import UserError
+
+Box = tuple[float, float, float, float]
+BICUBIC = Image.Resampling.BICUBIC
+
+CROP_SCALE = (0.5, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
+CROP_ATTEMPTS = 10
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB image -> (3, H, W) uint8, contiguous."""
+    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
+
+
+class Transform(ABC):
+    """``transform(image, rng)``: RGB image of any size -> (3, H, W) uint8 for ``size`` = (H, W).
+
+    ``min_side`` is the shorter side that a decoder must not go below: below it, the picture would
+    lose detail that the result can show.
+    """
+
+    def __init__(self, size: tuple[int, int], min_side: int) -> None:
+        self.size = size
+        self.min_side = min_side
+
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        return to_tensor(self.apply(image, rng))
+
+    @abstractmethod
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """RGB image -> RGB image of exactly ``size``."""
+
+    def resize(
+        self, image: Image.Image, box: Box | None = None, gap: float | None = None
+    ) -> Image.Image:
+        """Bicubic resize of ``box`` (left, upper, right, lower; all by default) to ``size``."""
+        height, width = self.size
+        return image.resize((width, height), BICUBIC, box=box, reducing_gap=gap)
+
+
+class CenterCrop(Transform):
+    """CLIP's: bicubic resize until the picture just covers ``size``, then cut out the centre."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        # twice the target: from there on bicubic gives what the full picture would
+        super().__init__(size, min_side=2 * max(size))
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        return self.resize(image, center_box(image.size, self.size))
+
+
+def center_box(source: tuple[int, int], size: tuple[int, int]) -> Box:
+    """The part of a (width, height) picture that resize + centre crop to (H, W) would show.
+
+    Resizing this box alone gives the same pixels and leaves out those that the crop throws away.
+    """
+    height, width = size
+    factor = max(width / source[0], height / source[1])
+    # whole pixels, rounded down, as torchvision's Resize counts the longer side
+    resized = (
+        max(width, int(source[0] * factor + 1e-6)),
+        max(height, int(source[1] * factor + 1e-6)),
+    )
+    left, upper = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
+    x, y = source[0] / resized[0], source[1] / resized[1]
+    return (
+        left * x,
+        upper * y,
+        min((left + width) * x, source[0]),
+        min((upper + height) * y, source[1]),
+    )
+
+
+class Square(Transform):
+    """Bicubic resize to exactly ``size``; the aspect ratio is not kept, nothing is cut off."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size, min_side=2 * max(size))
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        return self.resize(image)
+
+
+class Augment(Transform):
+    """RandomResizedCrop (half to all of the area), optional flip, RandAugment."""
+
+    def __init__(self, size: tuple[int, int], color_ops: bool = False, flip: bool = False) -> None:
+        # the narrowest crop shows this share of the shorter side
+        smallest = math.sqrt(CROP_SCALE[0] * CROP_RATIO[0])
+        super().__init__(size, min_side=math.ceil(max(size) / smallest))
+        self.flip = flip
+        self.randaugment = RandAugment(color_ops=color_ops)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        image = self.resize(image, random_box(image.size, rng), gap=2.0)
+        if self.flip and rng.random() < 0.5:
+            image = ImageOps.mirror(image)
+        return self.randaugment(image, rng)
+
+
+def random_box(source: tuple[int, int], rng: np.random.Generator) -> Box:
+    """A random box of 0.5 to 1 of the area and a ratio of 3/4 to 4/3 (width to height).
+
+    Pictures so long that no drawn box fits give their centre, of the nearest allowed ratio.
+    """
+    width, height = source
+    log_ratio = np.log(CROP_RATIO)
+    for _ in range(CROP_ATTEMPTS):
+        area = width * height * rng.uniform(*CROP_SCALE)
+        ratio = math.exp(rng.uniform(*log_ratio))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, upper = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return (left, upper, left + w, upper + h)
+    w = min(width, max(1, round(height * CROP_RATIO[1])))
+    h = min(height, max(1, round(width / CROP_RATIO[0])))
+    left, upper = (width - w) // 2, (height - h) // 2
+    return (left, upper, left + w, upper + h)
+
+
+def _center_crop(size: tuple[int, int], color_ops: bool, flip: bool) -> Transform:
+    _refuse("center_crop", color_ops, flip)
+    return CenterCrop(size)
+
+
+def _square(size: tuple[int, int], color_ops: bool, flip: bool) -> Transform:
+    _refuse("square", color_ops, flip)
+    return Square(size)
+
+
+def _refuse(kind: str, color_ops: bool, flip: bool) -> None:
+    if color_ops or flip:
+        raise UserError(f"colour operations and flips belong to 'augment', not to {kind!r}")
+
+
+TRANSFORMS: dict[str, Callable[[tuple[int, int], bool, bool], Transform]] = {
+    "center_crop": _center_crop,
+    "augment": Augment,
+    "square": _square,
+}
+
+
+def build_transform(
+    kind: str, size: tuple[int, int], color_ops: bool = False, flip: bool = False
+) -> Transform:
+    """The transform named ``kind`` to ``size`` = (H, W); UserError if there is none of that name.
+
+    ``color_ops`` and ``flip`` (horizontal, at even odds) are for "augment" alone.
+    """
+    if kind not in TRANSFORMS:
+        raise UserError(f"unknown image transform {kind!r}: take one of {', '.join(TRANSFORMS)}")
+    height, width = size
+    if height < 1 or width < 1:
+        raise UserError(f"image size {height}x{width}: both sides must be at least 1 pixel")
+    return TRANSFORMS[kind]((height, width), color_ops, flip)

@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class UserError(ValueError):
-    """A mistake in input, options or files; its message is one line naming the thing and the remedy."""
+    """A mistake in input, options or files; its one line names the thing and the remedy."""
 
 
 def find_user_error(error: BaseException | None) -> UserError | None:
@@ -37,9 +37,7 @@ def install_excepthook() -> None:
     """Print a UserError that ends fairseq's own commands as one line instead of a traceback."""
     previous = sys.excepthook
 
-    def hook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         found = find_user_error(error)
         if found is None:
             previous(kind, error, trace)

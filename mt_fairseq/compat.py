@@ -1,0 +1,85 @@
+"""Every mend that fairseq 0.12.3 needs on today's Python and torch, each with its reason.
+
+``apply`` runs once, when the plug-in is imported, hence before any checkpoint is read.
+tests/test_compat.py holds a test for each mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import shutil
+import warnings
+from typing import Any
+
+_applied = False
+
+
+def apply() -> None:
+    """Apply all mends; a second call changes nothing."""
+    global _applied
+    if _applied:
+        return
+    _applied = True
+    allow_namespace_in_checkpoints()
+    keep_bf16_off_tpu()
+    make_checkpoint_copies_atomic()
+    silence_pin_memory_warning()
+
+
+def allow_namespace_in_checkpoints() -> None:
+    """torch >= 2.6 loads with ``weights_only=True``; fairseq's files hold an argparse.Namespace.
+
+    The safe loader stays on, this one harmless class is allowed.
+    """
+    import torch
+
+    torch.serialization.add_safe_globals([argparse.Namespace])
+
+
+def keep_bf16_off_tpu() -> None:
+    """``--bf16`` on a command line also sets ``tpu`` in fairseq, which then looks for a TPU."""
+    from fairseq.dataclass import utils
+
+    original = utils.override_module_args
+
+    @functools.wraps(original)
+    def override_module_args(args: argparse.Namespace | None) -> tuple[list[str], list[str]]:
+        if getattr(args, "bf16", False) or getattr(args, "memory_efficient_bf16", False):
+            args.tpu = False  # type: ignore[union-attr]
+        return original(args)
+
+    utils.override_module_args = override_module_args
+
+
+def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bool:
+    """Copy a file so that ``dst_path`` is at any moment the old file or the whole new one.
+
+    Raises FileExistsError if the destination exists and ``overwrite`` is not set.
+    """
+    if not overwrite and os.path.exists(dst_path):
+        raise FileExistsError(dst_path)
+    partial = f"{dst_path}.tmp"
+    shutil.copyfile(src_path, partial)
+    os.replace(partial, dst_path)
+    return True
+
+
+def make_checkpoint_copies_atomic() -> None:
+    """fairseq copies over checkpoint_last.pt: a kill in between leaves half a file."""
+    from fairseq.file_io import PathManager
+
+    original = PathManager.copy
+
+    def copy(src_path: str, dst_path: str, overwrite: bool = False) -> Any:
+        if "://" in src_path or "://" in dst_path:
+            return original(src_path, dst_path, overwrite=overwrite)
+        return copy_atomically(src_path, dst_path, overwrite)
+
+    PathManager.copy = staticmethod(copy)
+
+
+def silence_pin_memory_warning() -> None:
+    """fairseq pins memory always; on a machine without accelerator torch warns at every epoch."""
+    warnings.filterwarnings("ignore", message=".*'pin_memory' argument is set as true.*")

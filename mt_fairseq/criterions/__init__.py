@@ -1,0 +1,1 @@
+"""fairseq criterions, one file an objective."""

@@ -1,0 +1,142 @@
+"""Samples of a split as fairseq batches: text with special tokens, K images as uint8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import FairseqDataset, data_utils
+from mt_fairseq.data.data_bin import DataBin
+
+from mt_fairseq.data.randomness import Purpose, sample_rng
+from mt_fairseq.data.transforms import Transform
+
+Sample = dict[str, Any]
+SPECIAL_TOKENS = 2  # <s> and </s>
+
+
+class ImageTextDataset(FairseqDataset):
+    """A split of a data-bin; tasks add their targets in a subclass.
+
+    A sample has ``id`` int, ``tokens`` (T,) int64 with <s> and </s>, ``images`` (K, 3, H, W) uint8.
+
+    Args:
+        data_bin: the opened data-bin.
+        split: name of the split; UserError if the data-bin has no such split.
+        max_text_len: longest text in tokens, <s> and </s> counted; the rest of it is cut off.
+        transform: what makes (3, H, W) uint8 from a picture.
+        image_positions: positions that one image takes in the model, for ``--max-tokens``.
+        seed: seed of augmentation and order.
+        shuffle: a new order of samples at every epoch.
+    """
+
+    def __init__(
+        self,
+        data_bin: DataBin,
+        split: str,
+        max_text_len: int,
+        transform: Transform,
+        image_positions: int,
+        seed: int,
+        shuffle: bool,
+    ) -> None:
+        super().__init__()
+        self.data_bin = data_bin
+        self.split = data_bin.split(split)
+        self.dictionary = data_bin.dictionary
+        self.max_words = max_text_len - SPECIAL_TOKENS
+        self.transform = transform
+        self.image_positions = image_positions
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> Sample:
+        images = [
+            self.load_image(int(image), index, Purpose.AUGMENT, k)
+            for k, image in enumerate(self.split.images(index))
+        ]
+        return {
+            "id": index,
+            "tokens": self.add_special_tokens(self.words(index)),
+            "images": torch.stack(images),
+        }
+
+    def words(self, index: int) -> torch.Tensor:
+        """Token ids of a text without special tokens, cut to the longest allowed."""
+        return self.split.text(index)[: self.max_words]
+
+    def add_special_tokens(self, words: torch.Tensor) -> torch.Tensor:
+        """<s> words </s>."""
+        return torch.cat(
+            [
+                words.new_tensor([self.dictionary.bos()]),
+                words,
+                words.new_tensor([self.dictionary.eos()]),
+            ]
+        )
+
+    def load_image(self, image: int, index: int, purpose: Purpose, position: int) -> torch.Tensor:
+        """Picture ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
+        rng = sample_rng(self.seed, self.epoch, index, purpose)
+        if position:
+            rng = rng.spawn(position)[-1]
+        picture = self.data_bin.images.image(image, min_side=self.transform.min_side)
+        return self.transform(picture, rng)
+
+    def collater(self, samples: list[Sample]) -> Sample:
+        if not samples:
+            return {}
+        tokens = self.pad([sample["tokens"] for sample in samples])
+        return {
+            "id": torch.tensor([sample["id"] for sample in samples]),
+            "nsentences": len(samples),
+            "ntokens": sum(sample["tokens"].numel() for sample in samples),
+            "net_input": {
+                "src_tokens": tokens,
+                "images": torch.stack([sample["images"] for sample in samples]),
+            },
+            "target": None,
+        }
+
+    def pad(self, sequences: list[torch.Tensor]) -> torch.Tensor:
+        """(B, T) int64, padded on the right to the longest of the batch."""
+        return data_utils.collate_tokens(sequences, self.dictionary.pad())
+
+    def text_length(self, index: int) -> int:
+        return int(min(self.split.text_lengths[index], self.max_words)) + SPECIAL_TOKENS
+
+    def num_tokens(self, index: int) -> int:
+        """Text and image positions of a sample, so that ``--max-tokens`` bounds memory."""
+        return self.text_length(index) + self.images_a_sample * self.image_positions
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        words = np.minimum(np.asarray(self.split.text_lengths)[indices], self.max_words)
+        return words + (SPECIAL_TOKENS + self.images_a_sample * self.image_positions)
+
+    @property
+    def images_a_sample(self) -> int:
+        """The most pictures that one sample brings into a batch."""
+        return int(self.split.image_column.shape[1])
+
+    def size(self, index: int) -> int:
+        return self.text_length(index)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.minimum(np.asarray(self.split.text_lengths), self.max_words) + SPECIAL_TOKENS
+
+    def ordered_indices(self) -> np.ndarray:
+        """The order of an epoch; fairseq has seeded NumPy with seed + epoch when it asks."""
+        return np.random.permutation(len(self)) if self.shuffle else np.arange(len(self))
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle  # batches are formed anew from each epoch's order
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch

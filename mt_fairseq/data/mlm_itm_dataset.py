@@ -1,0 +1,149 @@
+"""Pre-training samples: masked words, and pictures that match their text or don't."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import BaseWrapperDataset, MaskTokensDataset
+from mt_fairseq.data.data_bin import DataBin
+
+from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.randomness import Purpose, sample_rng
+from mt_fairseq.errors import UserError
+
+MISMATCH_PROBABILITY = 0.5
+
+
+class Words(BaseWrapperDataset):
+    """The words of each text without special tokens, which must never be masked."""
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.dataset.words(index)
+
+    def set_epoch(self, epoch: int) -> None:
+        """The wrapped dataset sets its epoch itself."""
+
+
+class MlmItmDataset(ImageTextDataset):
+    """Adds the inputs of MLM and ITM to ``net_input``.
+
+    - ``masked_tokens`` (B, T): the text with 15 % of its words masked as in RoBERTa (80 % <mask>,
+      10 % a random word, 10 % kept), and ``masked_positions`` (B, T) bool.
+    - ``image_index`` (B,): the picture that ITM pairs with each text; half of them mismatch.
+      With negatives "dataset" a mismatched picture is drawn from the whole split and stands
+      behind the batch's own in ``images``; with "batch" it is another picture of the batch.
+
+    ``target`` (B, T) has the true words at masked positions and padding elsewhere;
+    ``itm_labels`` (B,) is 1 for a match.
+
+    Args:
+        mask_prob: share of words to predict.
+        negatives: "dataset" or "batch".
+    """
+
+    def __init__(
+        self,
+        data_bin: DataBin,
+        split: str,
+        *args: Any,
+        mask_prob: float,
+        negatives: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_bin, split, *args, **kwargs)
+        self.negatives = negatives
+        self.first_image = np.asarray(self.split.image_column[:, 0])
+        if len(self.first_image) and (self.first_image == self.first_image[0]).all():
+            raise UserError(
+                f"{data_bin.path}: split {split!r} has a single picture; image-text matching needs "
+                "at least two"
+            )
+        self.masked = self.mask_dataset(mask_prob, return_masked_tokens=False)
+        self.true_words = self.mask_dataset(mask_prob, return_masked_tokens=True)
+
+    def mask_dataset(self, mask_prob: float, return_masked_tokens: bool) -> MaskTokensDataset:
+        # Built directly: fairseq's apply_mask adds a cache that ignores the epoch.
+        masked = MaskTokensDataset(
+            Words(self),
+            self.dictionary,
+            pad_idx=self.dictionary.pad(),
+            mask_idx=self.dictionary.mask_index,
+            return_masked_tokens=return_masked_tokens,
+            seed=self.seed,
+            mask_prob=mask_prob,
+        )
+        # fairseq spares the first ids only; <mask>, and BERT's special tokens, lie elsewhere.
+        masked.weights[list(self.dictionary.special_ids)] = 0
+        masked.weights /= masked.weights.sum()
+        return masked
+
+    @property
+    def images_a_sample(self) -> int:
+        return super().images_a_sample + (self.negatives == "dataset")
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        self.masked.set_epoch(epoch)
+        self.true_words.set_epoch(epoch)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        pad = torch.tensor([self.dictionary.pad()])
+        sample["masked"] = self.add_special_tokens(self.masked[index])
+        sample["true_words"] = torch.cat([pad, self.true_words[index], pad])
+        rng = sample_rng(self.seed, self.epoch, index, Purpose.MISMATCH)
+        sample["mismatched"] = bool(rng.random() < MISMATCH_PROBABILITY)
+        if sample["mismatched"] and self.negatives == "dataset":
+            other = self.draw_other_image(index, rng)
+            image = self.load_image(other, index, Purpose.AUGMENT_MISMATCH, 0)
+            sample["mismatched_images"] = image.unsqueeze(0)
+        return sample
+
+    def draw_other_image(self, index: int, rng: np.random.Generator) -> int:
+        """A picture of another sample that differs from this sample's own."""
+        own = self.first_image[index]
+        while True:  # ends: __init__ has seen two different pictures
+            other = self.first_image[rng.integers(len(self))]
+            if other != own:
+                return int(other)
+
+    def collater(self, samples: list[Sample]) -> Sample:
+        batch = super().collater(samples)
+        if not batch:
+            return batch
+        image_index, mismatched_images = self.pair(samples)
+        net_input = batch["net_input"]
+        if mismatched_images:
+            net_input["images"] = torch.cat([net_input["images"], torch.stack(mismatched_images)])
+        batch["target"] = self.pad([sample["true_words"] for sample in samples])
+        net_input["masked_tokens"] = self.pad([sample["masked"] for sample in samples])
+        net_input["masked_positions"] = batch["target"].ne(self.dictionary.pad())
+        net_input["image_index"] = image_index
+        batch["itm_labels"] = (image_index == torch.arange(len(samples))).long()
+        return batch
+
+    def pair(self, samples: list[Sample]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """For each text the row of its ITM picture, and the pictures to add to the batch."""
+        if self.negatives == "batch":
+            return self.pair_within_batch(samples), []
+        rows, added = [], []
+        for row, sample in enumerate(samples):
+            if sample["mismatched"]:
+                rows.append(len(samples) + len(added))
+                added.append(sample["mismatched_images"])
+            else:
+                rows.append(row)
+        return torch.tensor(rows), added
+
+    def pair_within_batch(self, samples: list[Sample]) -> torch.Tensor:
+        """A text keeps its own picture where the batch holds no other one."""
+        images = self.first_image[[sample["id"] for sample in samples]]
+        rows = np.arange(len(samples))
+        for row, sample in enumerate(samples):
+            others = np.flatnonzero(images != images[row])
+            if sample["mismatched"] and len(others):
+                rng = sample_rng(self.seed, self.epoch, sample["id"], Purpose.BATCH_MISMATCH)
+                rows[row] = rng.choice(others)
+        return torch.from_numpy(rows)

@@ -1,0 +1,24 @@
+"""Registers everything of this package with fairseq; ``--user-dir user_dir`` imports it."""
+
+from __future__ import annotations
+
+import importlib
+
+from mt_fairseq import compat
+from mt_fairseq.errors import install_excepthook
+
+MODULES = (
+    "mt_fairseq.tasks.vlp_mlm_itm",
+    "mt_fairseq.tasks.vqa",
+    "mt_fairseq.criterions.mlm_itm",
+    "mt_fairseq.criterions.vqa",
+    "mt_fairseq.models.managertower",
+    "mt_fairseq.optim.adamw",
+    "mt_fairseq.optim.linear",
+    "mt_fairseq.evaluation.scorers",
+)
+
+compat.apply()
+install_excepthook()
+for name in MODULES:
+    importlib.import_module(name)

@@ -1,0 +1,1 @@
+"""fairseq tasks, one file a task."""

@@ -1,0 +1,93 @@
+"""What a task stores in every checkpoint (fairseq's ``task_state``): plain containers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.tokenizer import TextTokenizer
+from mt_fairseq.errors import UserError
+
+FORMAT = 1
+
+
+@dataclass
+class TaskState:
+    """Tokenizer, labels, resolution and text length of a training run.
+
+    Attributes:
+        task: registered name of the task.
+        tokenizer: ``TextTokenizer.state()``.
+        labels: answer classes in order, None for tasks without.
+        image_size: (height, width) in pixels.
+        max_text_len: longest text in tokens, <s> and </s> counted.
+    """
+
+    task: str
+    tokenizer: dict[str, Any]
+    labels: list[str] | None
+    image_size: tuple[int, int]
+    max_text_len: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "tokenizer": self.tokenizer,
+            "labels": self.labels,
+            "image_size": list(self.image_size),
+            "max_text_len": self.max_text_len,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any], source: str) -> TaskState:
+        """Raises UserError if ``state`` is not one that this version writes."""
+        if not state or state.get("format") != FORMAT:
+            raise UserError(
+                f"{source}: holds no tokenizer and resolution of format {FORMAT}; "
+                "was it written by another task or version?"
+            )
+        return cls(
+            task=state["task"],
+            tokenizer=state["tokenizer"],
+            labels=state["labels"],
+            image_size=(state["image_size"][0], state["image_size"][1]),
+            max_text_len=state["max_text_len"],
+        )
+
+    def check_tokenizer(self, data_bin: DataBin, source: str) -> None:
+        """Raises UserError if the data-bin's token ids mean other words."""
+        if TextTokenizer.from_state(self.tokenizer).fingerprint != data_bin.tokenizer.fingerprint:
+            raise UserError(
+                f"{data_bin.path}: its tokenizer is not the one of {source}; run `python -m "
+                "preprocess` again with --tokenizer naming the data-bin that the checkpoint was "
+                "trained on"
+            )
+
+    def check_labels(self, data_bin: DataBin, source: str, task: str) -> None:
+        """Raises UserError if the data-bin's answer classes are others, or in another order."""
+        if self.labels is not None and self.labels != data_bin.labels:
+            count = "no" if data_bin.labels is None else len(data_bin.labels)
+            raise UserError(
+                f"{data_bin.path}: its {count} answer classes are not the {len(self.labels)} of "
+                f"{source}; run `python -m preprocess` again with --answer-list naming the "
+                "dict.label.txt of its training data"
+            )
+
+
+def read_task_state(path: Path) -> TaskState:
+    """The state in a checkpoint file, without reading its weights into memory.
+
+    Raises UserError if the file is no checkpoint of this package.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        state = checkpoint.get("task_state")
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a readable checkpoint ({reason})") from error
+    return TaskState.from_dict(state or {}, str(path))

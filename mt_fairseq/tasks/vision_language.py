@@ -1,0 +1,239 @@
+"""What the tasks share: the data-bin, the resolution, and what a checkpoint must carry."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import FairseqTask
+from omegaconf import II, MISSING
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
+from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
+from mt_fairseq.data.tokenizer import TextTokenizer
+from mt_fairseq.data.transforms import Transform, build_transform
+from mt_fairseq.errors import UserError
+from mt_fairseq.tasks.task_state import TaskState, read_task_state
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_IMAGE_SIZE = (288, 288)
+DEFAULT_MAX_TEXT_LEN = 50
+
+
+@dataclass
+class VisionLanguageConfig(FairseqDataclass):
+    data: str = field(default=MISSING, metadata={"help": "data-bin that `preprocess` wrote"})
+    image_size: str | None = field(
+        default=None,
+        metadata={
+            "help": "resolution in pixels, SIDE or HEIGHTxWIDTH "
+            "(default: that of the checkpoint that is loaded; 288 without one)"
+        },
+    )
+    max_text_len: int | None = field(
+        default=None,
+        metadata={
+            "help": "longest text in tokens, <s> and </s> counted; longer ones are cut "
+            "(default: that of the checkpoint that is loaded; 50 without one)"
+        },
+    )
+    seed: int = II("common.seed")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: str | None = II("checkpoint.finetune_from_model")
+    path: str | None = II("common_eval.path")
+
+
+def parse_image_size(text: str) -> tuple[int, int]:
+    """``"384"`` -> (384, 384), ``"384x576"`` -> (384, 576): height, width.
+
+    Raises UserError for anything else.
+    """
+    sides = str(text).lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise UserError(f"--image-size {text}: give one side, 384, or HEIGHTxWIDTH, 384x576")
+    return int(sides[0]), int(sides[-1])
+
+
+class VisionLanguageTask(FairseqTask):
+    """A task over a data-bin.
+
+    A checkpoint's ``task_state`` holds tokenizer, labels, resolution and text length, so that a
+    checkpoint alone is enough for inference, and one that does not fit a data-bin is refused.
+    """
+
+    cfg: VisionLanguageConfig
+    name: str
+    train_transform: str
+    eval_transform_kind: str
+    needs_labels = False
+
+    def __init__(self, cfg: VisionLanguageConfig, data_bin: DataBin | None) -> None:
+        super().__init__(cfg)
+        self.data_bin = data_bin
+        self.image_positions = 0
+        self.inference_split: str | None = None
+        if data_bin is not None:
+            self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
+        initial = self.find_initial_checkpoint()
+        self.restores_checkpoint = initial is not None
+        self.image_size = parse_image_size(cfg.image_size) if cfg.image_size else None
+        self.max_text_len = cfg.max_text_len
+        if self.max_text_len is not None and self.max_text_len <= SPECIAL_TOKENS:
+            raise UserError(
+                f"--max-text-len {self.max_text_len}: <s> and </s> take {SPECIAL_TOKENS} already"
+            )
+        if initial is not None:
+            path, resumes = initial
+            self.check_fits(read_task_state(path), str(path), with_labels=resumes)
+
+    @classmethod
+    def setup_task(
+        cls, cfg: VisionLanguageConfig, from_checkpoint: bool = False, **kwargs: Any
+    ) -> VisionLanguageTask:
+        """Open the data-bin; a task rebuilt from a checkpoint does without where it is gone."""
+        if from_checkpoint and not Path(cfg.data).exists():
+            return cls(cfg, None)
+        data_bin = DataBin(cfg.data)
+        if cls.needs_labels and data_bin.labels is None:
+            raise UserError(
+                f"{cfg.data}: has no answer classes (dict.label.txt), which task {cls.name} needs; "
+                "run `python -m preprocess` on data with answers"
+            )
+        return cls(cfg, data_bin)
+
+    # --- checkpoints ---
+
+    def find_initial_checkpoint(self) -> tuple[Path, bool] | None:
+        """The checkpoint that a training run starts from, and whether it resumes that run."""
+        cfg = self.cfg
+        if cfg.path:  # fairseq-generate and -validate name their checkpoint there
+            return None
+        last = Path(cfg.restore_file or "checkpoint_last.pt")
+        if last == Path("checkpoint_last.pt"):
+            last = Path(cfg.save_dir or ".") / last
+        if last.is_file():
+            return last, True
+        if cfg.finetune_from_model:
+            path = Path(cfg.finetune_from_model)
+            if not path.is_file():
+                raise UserError(f"--finetune-from-model {path}: no such file")
+            return path, False
+        return None
+
+    def check_fits(self, state: TaskState, source: str, with_labels: bool) -> None:
+        """Take resolution and text length where the user named none; refuse another vocabulary.
+
+        Raises UserError if tokenizer (or labels, where they must agree) differ.
+        """
+        if self.data_bin is not None:
+            state.check_tokenizer(self.data_bin, source)
+            if with_labels:
+                state.check_labels(self.data_bin, source, self.name)
+        if self.image_size is None:
+            self.image_size = state.image_size
+        if self.max_text_len is None:
+            self.max_text_len = state.max_text_len
+
+    def state_dict(self) -> dict[str, Any]:
+        return TaskState(
+            task=self.name,
+            tokenizer=self.tokenizer.state(),
+            labels=self.labels,
+            image_size=self.resolution,
+            max_text_len=self.text_limit,
+        ).to_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """fairseq calls this before it builds the model of a checkpoint for evaluation."""
+        state = TaskState.from_dict(state_dict, "this checkpoint")
+        self.check_fits(state, "this checkpoint", with_labels=state.task == self.name)
+        if self.data_bin is None:
+            self.set_vocabularies(TextTokenizer.from_state(state.tokenizer), state.labels)
+
+    # --- vocabularies and sizes ---
+
+    def set_vocabularies(self, tokenizer: TextTokenizer, labels: list[str] | None) -> None:
+        self.tokenizer = tokenizer
+        self.labels = labels if self.needs_labels else None
+        self.dictionary = TextDictionary(tokenizer)
+        self.label_dictionary = (
+            LabelDictionary(self.labels, self.dictionary) if self.labels is not None else None
+        )
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image_size or DEFAULT_IMAGE_SIZE
+
+    @property
+    def text_limit(self) -> int:
+        """Longest text in tokens, <s> and </s> counted."""
+        return self.max_text_len or DEFAULT_MAX_TEXT_LEN
+
+    @property
+    def source_dictionary(self) -> TextDictionary:
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> LabelDictionary | TextDictionary:
+        return self.label_dictionary or self.dictionary
+
+    def max_positions(self) -> None:
+        """Texts are cut to ``--max-text-len``, so none is too long."""
+        return
+
+    def head_spec(self) -> dict[str, int]:
+        """Heads of this task and their numbers of classes."""
+        raise NotImplementedError
+
+    # --- model and data ---
+
+    def build_model(self, cfg: FairseqDataclass, from_checkpoint: bool = False) -> Any:
+        model = super().build_model(cfg, from_checkpoint)
+        self.image_positions = model.image_positions
+        return model
+
+    def build_transform(self, kind: str) -> Transform:
+        return build_transform(kind, self.resolution)
+
+    def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> ImageTextDataset:
+        """The dataset of a split; one method a task."""
+        raise NotImplementedError
+
+    def load_dataset(
+        self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any
+    ) -> None:
+        """``train`` is augmented and shuffled, other splits are read in order.
+
+        fairseq-generate passes the checkpoint's settings as ``task_cfg``; what of them matters has
+        come with the checkpoint's ``task_state`` before.
+        """
+        if self.data_bin is None:
+            raise UserError(f"{self.cfg.data}: no such data-bin")
+        training = split == "train" and task_cfg is None
+        kind = self.train_transform if training else self.eval_transform_kind
+        self.datasets[split] = self.build_dataset(split, self.build_transform(kind), training)
+        if task_cfg is not None:
+            self.inference_split = split
+
+    def dataset_arguments(self) -> dict[str, Any]:
+        """Arguments that every dataset takes."""
+        return {
+            "max_text_len": self.text_limit,
+            "image_positions": self.image_positions,
+            "seed": self.cfg.seed,
+        }
+
+    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        # Workers that outlive an epoch keep the dataset of the first one, and with it its masks
+        # and crops: losses would depend on --num-workers.
+        iterator.reuse_dataloader = False
+        iterator.persistent_workers = False
+        return iterator

@@ -1,0 +1,36 @@
+"""Package metadata; constraints.txt holds the tested versions, each pin with its reason."""
+
+from setuptools import find_packages, setup
+
+# fairseq 0.12.2, the last upstream release, cannot be imported on Python >= 3.11; fairseq-fixed is
+# upstream's later main under the same import name.
+REQUIRES = [
+    "fairseq-fixed==0.12.3.1",
+    "h5py>=3.8",
+    "numpy>=1.26",
+    "pillow>=10.3",
+    "safetensors>=0.4",
+    "sentencepiece>=0.2",
+    "tensorboard>=2.14",
+    "torch>=2.6",
+    "tqdm>=4.64",
+    "transformers>=5.20,<6",
+]
+TEST = ["hypothesis>=6", "psutil>=5.9", "pytest>=8", "pytest-xdist>=3.5"]
+DEV = ["mypy>=1.14", "pre-commit>=3", "ruff>=0.9"]
+
+setup(
+    name="mt-fairseq",
+    version="0.1.0",
+    description="ManagerTower and its family of two-tower vision-language models for fairseq",
+    python_requires=">=3.10",
+    packages=find_packages(include=["mt_fairseq", "mt_fairseq.*", "preprocess", "preprocess.*"]),
+    install_requires=REQUIRES,
+    extras_require={"test": TEST, "dev": TEST + DEV},
+    entry_points={
+        "console_scripts": [
+            "mt-preprocess = preprocess.__main__:main_entry",
+            "mt-user-dir = mt_fairseq.user_dir:main",
+        ]
+    },
+)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq.data import FairseqDataset, data_utils
-from mt_fairseq.data.data_bin import DataBin
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.transforms import Transform
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq.data import BaseWrapperDataset, MaskTokensDataset
-from mt_fairseq.data.data_bin import DataBin
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.errors import UserError

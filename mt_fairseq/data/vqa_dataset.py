@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mt_fairseq.data.data_bin import DataBin
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.errors import UserError
 

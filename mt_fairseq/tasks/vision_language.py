@@ -42,6 +42,13 @@ class VisionLanguageConfig(FairseqDataclass):
             "(default: that of the checkpoint that is loaded; 50 without one)"
         },
     )
+    train_transform: str | None = field(
+        default=None,
+        metadata={
+            "help": "what training pictures go through: center_crop, augment or square "
+            "(default: the paper's, center_crop for pre-training, augment for fine-tuning)"
+        },
+    )
     seed: int = II("common.seed")
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
@@ -69,7 +76,7 @@ class VisionLanguageTask(FairseqTask):
 
     cfg: VisionLanguageConfig
     name: str
-    train_transform: str
+    paper_transform: str
     eval_transform_kind: str
     needs_labels = False
 
@@ -177,6 +184,11 @@ class VisionLanguageTask(FairseqTask):
         return self.max_text_len or DEFAULT_MAX_TEXT_LEN
 
     @property
+    def train_transform_kind(self) -> str:
+        """Name of the transform that training pictures go through."""
+        return self.cfg.train_transform or self.paper_transform
+
+    @property
     def source_dictionary(self) -> TextDictionary:
         return self.dictionary
 
@@ -217,7 +229,7 @@ class VisionLanguageTask(FairseqTask):
         if self.data_bin is None:
             raise UserError(f"{self.cfg.data}: no such data-bin")
         training = split == "train" and task_cfg is None
-        kind = self.train_transform if training else self.eval_transform_kind
+        kind = self.train_transform_kind if training else self.eval_transform_kind
         self.datasets[split] = self.build_dataset(split, self.build_transform(kind), training)
         if task_cfg is not None:
             self.inference_split = split

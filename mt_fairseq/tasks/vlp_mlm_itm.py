@@ -35,7 +35,7 @@ class VlpMlmItmTask(VisionLanguageTask):
 
     cfg: VlpMlmItmConfig
     name = "vlp_mlm_itm"
-    train_transform = "center_crop"
+    paper_transform = "center_crop"
     eval_transform_kind = "center_crop"
 
     def head_spec(self) -> dict[str, int]:

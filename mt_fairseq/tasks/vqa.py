@@ -28,7 +28,7 @@ class VqaTask(VisionLanguageTask):
 
     cfg: VqaConfig
     name = "vqa"
-    train_transform = "augment"
+    paper_transform = "augment"
     eval_transform_kind = "square"
     needs_labels = True
 

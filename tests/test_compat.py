@@ -1,0 +1,93 @@
+"""One test for each mend that fairseq needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq import checkpoint_utils, options
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.file_io import PathManager
+
+import mt_fairseq.plugin  # noqa: F401
+from mt_fairseq import compat
+from tests import support
+
+
+def test_checkpoint_with_a_namespace_loads_with_the_safe_loader(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"args": None, "cfg": argparse.Namespace(seed=1), "model": {}}, path)
+    assert torch.load(path, weights_only=True)["cfg"].seed == 1
+
+
+def test_safe_loader_still_refuses_code(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    torch.save({"model": subprocess.Popen}, path)
+    with pytest.raises(Exception, match=r"weights_only|Unsupported"):
+        torch.load(path)
+
+
+def test_bf16_on_the_command_line_asks_for_no_tpu() -> None:
+    parser = options.get_training_parser()
+    args = options.parse_args_and_arch(
+        parser,
+        ["data", "--user-dir", str(support.USER_DIR), "--task", "vqa", "--criterion", "vqa",
+         "--arch", "managertower_tiny", "--bf16", "--optimizer", "adamw"],
+    )  # fmt: skip
+    cfg = convert_namespace_to_omegaconf(args)
+    assert cfg.common.bf16
+    assert not cfg.common.tpu
+
+
+def test_copying_a_checkpoint_never_leaves_a_partial_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, last = tmp_path / "checkpoint1.pt", tmp_path / "checkpoint_last.pt"
+    source.write_bytes(b"new" * 1000)
+    last.write_bytes(b"old")
+
+    def die_half_way(src: str, dst: str) -> None:
+        Path(dst).write_bytes(Path(src).read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compat.shutil, "copyfile", die_half_way)
+        with pytest.raises(KeyboardInterrupt):
+            PathManager.copy(str(source), str(last), overwrite=True)
+    assert last.read_bytes() == b"old"
+    assert checkpoint_utils.PathManager.copy(str(source), str(last), overwrite=True)
+    assert last.read_bytes() == source.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint1.pt", "checkpoint_last.pt"]
+
+
+def test_copy_refuses_to_overwrite_unless_told(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    with pytest.raises(FileExistsError):
+        PathManager.copy(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_pin_memory_warning_is_silenced_and_others_are_not() -> None:
+    code = (
+        "import warnings, mt_fairseq.compat as c; c.silence_pin_memory_warning();"
+        "warnings.warn(\"'pin_memory' argument is set as true but no accelerator is found\");"
+        "warnings.warn('something else')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=support.ROOT
+    )
+    assert "pin_memory' argument" not in done.stderr.replace(code, "")
+    assert "something else" in done.stderr
+    assert warnings.filters  # the filter list itself stays as it is in this process
+
+
+def test_applying_twice_changes_nothing() -> None:
+    before = PathManager.copy
+    compat.apply()
+    assert PathManager.copy is before

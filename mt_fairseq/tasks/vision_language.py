@@ -211,7 +211,9 @@ class VisionLanguageTask(FairseqTask):
         self.image_positions = model.image_positions
         return model
 
-    def build_transform(self, kind: str) -> Transform:
+    def build_transform(self, training: bool) -> Transform:
+        """What the pictures of the training split, or of all others, go through."""
+        kind = self.train_transform_kind if training else self.eval_transform_kind
         return build_transform(kind, self.resolution)
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> ImageTextDataset:
@@ -229,8 +231,8 @@ class VisionLanguageTask(FairseqTask):
         if self.data_bin is None:
             raise UserError(f"{self.cfg.data}: no such data-bin")
         training = split == "train" and task_cfg is None
-        kind = self.train_transform_kind if training else self.eval_transform_kind
-        self.datasets[split] = self.build_dataset(split, self.build_transform(kind), training)
+        transform = self.build_transform(training)
+        self.datasets[split] = self.build_dataset(split, transform, shuffle=training)
         if task_cfg is not None:
             self.inference_split = split
 

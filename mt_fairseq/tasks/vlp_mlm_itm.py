@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.mlm_itm_dataset import MlmItmDataset
 from mt_fairseq.data.transforms import Transform
+from mt_fairseq.errors import UserError
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
 
 
@@ -37,6 +39,11 @@ class VlpMlmItmTask(VisionLanguageTask):
     name = "vlp_mlm_itm"
     paper_transform = "center_crop"
     eval_transform_kind = "center_crop"
+
+    def __init__(self, cfg: VlpMlmItmConfig, data_bin: DataBin | None) -> None:
+        if not 0 < cfg.mask_prob < 1:
+            raise UserError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1, 0.15 say")
+        super().__init__(cfg, data_bin)
 
     def head_spec(self) -> dict[str, int]:
         return {"mlm": len(self.dictionary), "itm": 2}

@@ -36,8 +36,12 @@ class VqaTask(VisionLanguageTask):
         assert self.labels is not None
         return {"vqa": len(self.labels)}
 
-    def build_transform(self, kind: str) -> Transform:
-        return build_transform(kind, self.resolution, color_ops=self.cfg.color_ops)
+    def build_transform(self, training: bool) -> Transform:
+        if not training:
+            return super().build_transform(training)
+        return build_transform(
+            self.train_transform_kind, self.resolution, color_ops=self.cfg.color_ops
+        )
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> VqaDataset:
         return VqaDataset(

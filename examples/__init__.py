@@ -1,0 +1,1 @@
+"""Recipes and the demonstration; run from the root of the checkout, never installed."""

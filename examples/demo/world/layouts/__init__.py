@@ -1,0 +1,1 @@
+"""Writers of official raw layouts, one module a dataset."""

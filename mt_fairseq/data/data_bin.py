@@ -1,0 +1,74 @@
+"""A preprocessed dataset: the one door to everything in a data-bin folder."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mt_fairseq.data.images import ImageStore
+from mt_fairseq.data.metadata import DATA_BIN_VERSION, LABEL_FILE, read_labels, read_metadata
+from mt_fairseq.data.split import Split
+from mt_fairseq.data.tokenizer import TextTokenizer
+from mt_fairseq.errors import UserError
+
+if TYPE_CHECKING:
+    from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
+
+__all__ = ["DATA_BIN_VERSION", "DataBin"]
+
+
+class DataBin:
+    """Open a data-bin folder; parts are read when first used.
+
+    Errors: UserError if the folder is no data-bin, of another format version, or unfinished.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.metadata: dict[str, Any] = read_metadata(self.path)
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits."""
+        return list(self.metadata["splits"])
+
+    def split(self, name: str) -> Split:
+        """One split; UserError lists the known ones if there is none of this name."""
+        if name not in self.metadata["splits"]:
+            raise UserError(
+                f"{self.path}: has no split {name!r}; it has {', '.join(self.splits)}"
+            )
+        return Split(self.path, name)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """All images, shared by all splits."""
+        packs = self.metadata["images"]["packs"]
+        return ImageStore([self.path / pack["file"] for pack in packs],
+                          [pack["images"] for pack in packs])  # fmt: skip
+
+    @cached_property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer that made the ids."""
+        return TextTokenizer.load(self.path)
+
+    @cached_property
+    def dictionary(self) -> TextDictionary:
+        """The tokenizer as a fairseq dictionary."""
+        from mt_fairseq.data.dictionary import TextDictionary
+
+        return TextDictionary(self.tokenizer)
+
+    @cached_property
+    def labels(self) -> list[str] | None:
+        """Classes in order, or None where the data has none."""
+        path = self.path / LABEL_FILE
+        return read_labels(path) if path.is_file() else None
+
+    @cached_property
+    def label_dictionary(self) -> LabelDictionary | None:
+        """The classes as a fairseq dictionary."""
+        from mt_fairseq.data.dictionary import LabelDictionary
+
+        return None if self.labels is None else LabelDictionary(self.labels, self.tokenizer.pad)

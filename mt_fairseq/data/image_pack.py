@@ -1,0 +1,195 @@
+"""One image pack: an HDF5 file with the bytes of many images end to end.
+
+Datasets (n images): ``bytes`` flat uint8, ``offset`` int64 (n + 1) into it, ``key`` fixed-length
+UTF-8 (n), ``size`` int32 (n, 2) height and width as shown, ``crc32`` uint32 (n) of each image's
+bytes. Attributes: ``format``, ``version``, ``encoding`` ("encoded": JPEG, PNG, ... as they came;
+"pixels": RGB, height x width x 3).
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from array import array
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mt_fairseq.data.files import atomic_path, full_disk_is_clear, temporary_name
+from mt_fairseq.data.mapped import MappedFile, open_h5, write_array
+from mt_fairseq.errors import UserError
+
+FORMAT = "mt-image-pack"
+VERSION = 1
+ENCODINGS = ("encoded", "pixels")
+COPY_BYTES = 1 << 22
+
+
+class PackWriter:
+    """Write a pack image by image with flat memory; the file appears complete or not at all.
+
+    The bytes are spooled to a temporary file, because HDF5 wants the length of a contiguous
+    dataset before its content.
+    """
+
+    def __init__(self, path: Path, encoding: str = "encoded") -> None:
+        if encoding not in ENCODINGS:
+            raise UserError(f"image encoding {encoding!r} is unknown; it is one of {ENCODINGS}")
+        self.path = path
+        self.encoding = encoding
+        self.spool_path = temporary_name(path.with_suffix(".spool"))
+        self.keys: list[bytes] = []
+        self.offsets = array("q", [0])
+        self.sizes = array("i")
+        self.sums = array("L")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with full_disk_is_clear(path):
+            self.spool = open(self.spool_path, "wb")  # noqa: SIM115 - closed in __exit__
+
+    def __enter__(self) -> PackWriter:
+        return self
+
+    def add(self, key: str, data: bytes, height: int, width: int) -> None:
+        """Append one image (``data`` as the pack's encoding says)."""
+        with full_disk_is_clear(self.path):
+            self.spool.write(data)
+        self.keys.append(key.encode())
+        self.offsets.append(self.offsets[-1] + len(data))
+        self.sizes.extend((height, width))
+        self.sums.append(zlib.crc32(data))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            with full_disk_is_clear(self.path):
+                self.spool.close()
+            if kind is None:
+                with atomic_path(self.path) as temporary:
+                    self._write(temporary)
+        finally:
+            self.spool.close()
+            self.spool_path.unlink(missing_ok=True)
+
+    def _write(self, temporary: Path) -> None:
+        length = self.offsets[-1]
+        # The small arrays first and through HDF5, then the room for the bytes, filled by plain
+        # writes: so that a full disk is an ordinary error of the operating system.
+        with h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = VERSION
+            file.attrs["encoding"] = self.encoding
+            width = max(map(len, self.keys), default=1)
+            write_array(file, "key", np.array(self.keys, dtype=f"S{width}"))
+            write_array(file, "offset", np.array(self.offsets, dtype=np.int64))
+            write_array(file, "size", np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
+            write_array(file, "crc32", np.array(self.sums, dtype=np.uint32))
+            start = _reserve(file, length)
+        if start is not None:
+            _fill(temporary, start, self.spool_path)
+
+
+def _reserve(file: h5py.File, length: int) -> int | None:
+    """Create the contiguous ``bytes`` dataset with its place in the file, unwritten."""
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_layout(h5py.h5d.CONTIGUOUS)
+    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    settings.set_obj_track_times(False)
+    space = h5py.h5s.create_simple((length,))
+    dataset = h5py.h5d.create(file.id, b"bytes", h5py.h5t.STD_U8LE, space, settings)
+    offset: int | None = dataset.get_offset() if length else None
+    return offset
+
+
+def _fill(path: Path, start: int, spool: Path) -> None:
+    with open(spool, "rb") as source, open(path, "r+b", buffering=0) as target:
+        target.seek(start)
+        while block := source.read(COPY_BYTES):
+            view = memoryview(block)
+            while view:  # a nearly full disk takes a part first
+                view = view[target.write(view) :]
+
+
+class PackReader:
+    """Read images of one pack at random; picklable, opened on first use in each process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pid = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path = state["path"]
+        self._pid = -1
+
+    def open(self) -> PackReader:
+        """Map the indexes and open the file; done once in each process."""
+        with open_h5(self.path) as file:
+            check_pack(file, self.path)
+            mapped = MappedFile(self.path)
+            self.encoding = str(file.attrs["encoding"])
+            self.keys = mapped.array(file["key"])
+            self.sizes = mapped.array(file["size"])
+            self.sums = mapped.array(file["crc32"])
+            self.offsets = mapped.array(file["offset"])
+            self.start = file["bytes"].id.get_offset() or 0
+            length = int(file["bytes"].shape[0])
+        if int(self.offsets[-1]) != length or self.start + length > self.path.stat().st_size:
+            raise UserError(f"{self.path}: the image pack is cut off; write the data-bin again")
+        self.count = len(self.offsets) - 1
+        # A memoryview gives Python integers several times faster than an ndarray does.
+        self.offset_view = memoryview(self.offsets)
+        self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - lives with the reader
+        self.descriptor = self._file.fileno()
+        self._pid = os.getpid()
+        return self
+
+    def __len__(self) -> int:
+        if self._pid != os.getpid():
+            self.open()
+        return self.count
+
+    def raw(self, i: int) -> bytes:
+        """Stored bytes of image ``i``; one ``pread``, no seek, no lock."""
+        if self._pid != os.getpid():
+            self.open()
+        begin = self.offset_view[i]
+        end = self.offset_view[i + 1]
+        return os.pread(self.descriptor, end - begin, self.start + begin)
+
+    def key(self, i: int) -> str:
+        """What the image is called in its dataset (a path relative to the image folder)."""
+        if self._pid != os.getpid():
+            self.open()
+        return bytes(self.keys[i]).decode()
+
+    def size(self, i: int) -> tuple[int, int]:
+        """(height, width) in pixels, as shown."""
+        if self._pid != os.getpid():
+            self.open()
+        height, width = self.sizes[i]
+        return int(height), int(width)
+
+    def intact(self, i: int, data: bytes) -> bool:
+        """Whether ``data`` are the bytes that were written for image ``i``."""
+        if self._pid != os.getpid():
+            self.open()
+        return zlib.crc32(data) == int(self.sums[i])
+
+
+def check_pack(file: h5py.File, path: Path) -> None:
+    """UserError unless the file is a pack of the version that this code reads."""
+    if file.attrs.get("format") != FORMAT:
+        raise UserError(f"{path}: no image pack (its `format` attribute is not {FORMAT!r})")
+    version = int(file.attrs.get("version", -1))
+    if version != VERSION:
+        raise UserError(
+            f"{path}: image pack of version {version}, this code reads version {VERSION}; "
+            "write the data-bin again"
+        )

@@ -1,0 +1,158 @@
+"""What a model answered: collected by a task's inference step, read by scorers and writers.
+
+fairseq's scorers get to see a reference and a top hypothesis as strings, which is not enough for
+ten annotators, types of questions or n-best lists; so this object carries the rest past them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation.generator import Hypothesis
+
+
+@dataclass
+class Prediction:
+    """One sample's answers beside what was asked.
+
+    Attributes:
+        id: the sample's own id (question id).
+        image: keys of its images in the image pack; one key where there is one.
+        text: its text, decoded from the tokens.
+        prediction: best label.
+        answers: the n best labels, best first.
+        scores: their probabilities.
+        reference: the annotators' answers; one where the data has a single label, none without.
+        answer_type, question_type: the data's own, None without.
+        credit: from 0 to 1, None without a reference. Filled in by a scorer.
+    """
+
+    id: str | int
+    image: str | list[str]
+    text: str
+    prediction: str
+    answers: list[str]
+    scores: list[float]
+    reference: list[str]
+    answer_type: str | None = None
+    question_type: str | None = None
+    credit: float | None = None
+
+
+class Results:
+    """Answers to a split: class numbers and scores in memory, texts looked up when asked for."""
+
+    def __init__(self, data_bin: DataBin, split: str) -> None:
+        if data_bin.labels is None:
+            raise UserError(f"{data_bin.path}: has no labels to answer with")
+        self.data_bin = data_bin
+        self.split_name = split
+        self.split = data_bin.split(split)
+        self.labels = data_bin.labels
+        self._answers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(self, ids: list[int], hypotheses: list[list[Hypothesis]]) -> None:
+        """Take a batch's hypotheses; ``ids`` are the samples' rows in the split."""
+        labels = self.data_bin.label_dictionary
+        assert labels is not None
+        for index, best in zip(ids, hypotheses, strict=True):
+            classes = [labels.id_to_class(int(hypothesis["tokens"][0])) for hypothesis in best]
+            scores = [hypothesis["score"] for hypothesis in best]
+            self._answers[index] = (np.array(classes, np.int32), np.array(scores, np.float32))
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def missing(self) -> list[int]:
+        """Rows of the split without an answer."""
+        return [index for index in range(len(self.split)) if index not in self._answers]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Predictions in the order of the split."""
+        for index in sorted(self._answers):
+            yield self._prediction(index)
+
+    def _prediction(self, index: int) -> Prediction:
+        classes, scores = self._answers[index]
+        answers = [self.labels[c] for c in classes]
+        images = [self.data_bin.images.key(int(i)) for i in self.split.images(index)]
+        return Prediction(
+            id=self.split.sample_id(index),
+            image=images[0] if len(images) == 1 else images,
+            text=self.data_bin.dictionary.string(self.split.text(index)),
+            prediction=answers[0],
+            answers=answers,
+            scores=[math.exp(score) for score in scores.tolist()],
+            reference=self.reference(index),
+            answer_type=self._optional("answer_type", index),
+            question_type=self._optional("question_type", index),
+        )
+
+    def reference(self, index: int) -> list[str]:
+        """The annotators' answers, or the one label that there is, or nothing."""
+        if "answers" in self.split.columns:
+            return list(self.split.value("answers", index))
+        if "label" in self.split.columns:
+            label = int(self.split.value("label", index))
+            return [self.labels[label]] if label >= 0 else []
+        return []
+
+    def _optional(self, column: str, index: int) -> str | None:
+        return self.split.value(column, index) or None if column in self.split.columns else None
+
+
+_current: Results | None = None
+
+
+def start_results(data_bin: DataBin, split: str) -> Results:
+    """A new, empty collection, which ``current_results`` gives from now on.
+
+    fairseq builds a scorer without telling it of task or data, so the way from the one to the
+    other leads through this module.
+    """
+    global _current
+    _current = Results(data_bin, split)
+    return _current
+
+
+def current_results() -> Results | None:
+    """What the running command collects, None before anything was started."""
+    return _current
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 file that is either absent (or old) or whole."""
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_json_lines(path: Path, predictions: list[Prediction]) -> None:
+    """One JSON object a sample, in order."""
+    lines = [json.dumps(asdict(prediction), ensure_ascii=False) for prediction in predictions]
+    write_atomically(path, "".join(line + "\n" for line in lines))
+
+
+def server_record(prediction: Prediction) -> dict[str, Any]:
+    """What the EvalAI server takes: the question's number and the answer."""
+    identifier = prediction.id
+    if isinstance(identifier, str) and identifier.isdecimal():
+        identifier = int(identifier)
+    return {"question_id": identifier, "answer": prediction.prediction}
+
+
+def write_server_json(path: Path, predictions: list[Prediction]) -> None:
+    """All answers as one JSON list for the EvalAI server."""
+    write_atomically(path, json.dumps([server_record(p) for p in predictions], ensure_ascii=False))

@@ -1,0 +1,119 @@
+"""``python -m mt_fairseq.predict``: one picture, one text, what the model says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mt_fairseq.errors import UserError, cli_entry
+
+if TYPE_CHECKING:
+    from mt_fairseq.models.hub import HubInterface
+
+EPILOG = """\
+What happens follows from the checkpoint's heads and the text:
+  a VQA checkpoint          answers the question
+  a pre-trained one         says how well text and picture match (0 to 1),
+                            or fills the mask if the text has one
+
+examples:
+  python -m mt_fairseq.predict checkpoints/vqa --image photo.jpg --text "What colour is the cat?"
+  python -m mt_fairseq.predict checkpoints/pretrain --image photo.jpg --text "a cat on a mat"
+  python -m mt_fairseq.predict checkpoints/pretrain --image photo.jpg --text "a <mask> on a mat"
+  python -m mt_fairseq.predict checkpoints/vqa --image 1.jpg --image 2.jpg --text "Day?" --json
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mt_fairseq.predict",
+        description="Ask a trained model about pictures of your own.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "checkpoint",
+        help="checkpoint file, or a folder with checkpoint_best.pt or checkpoint_last.pt",
+    )
+    parser.add_argument(
+        "--image", action="append", required=True, metavar="FILE", help="picture; repeat for more"
+    )
+    parser.add_argument("--text", required=True, help="question, caption, or caption with a mask")
+    parser.add_argument("--topk", type=int, default=5, help="answers to show (default: 5)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    return parser
+
+
+def choose(hub: HubInterface, text: str) -> str:
+    """What to do with the text: "answer", "fill_mask" or "match".
+
+    Raises UserError if the checkpoint has none of the heads for it.
+    """
+    if "vqa" in hub.heads:
+        return "answer"
+    if "mlm" in hub.heads and ("<mask>" in text or hub.mask_token in text):
+        return "fill_mask"
+    if "itm" in hub.heads:
+        return "match"
+    raise UserError(
+        f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked here; "
+        "it takes one of vqa, mlm, itm"
+    )
+
+
+def predict(hub: HubInterface, action: str, images: list[str], text: str, topk: int) -> list[Any]:
+    """What the model says to each picture: ranked pairs, or a probability for "match"."""
+    if action == "match":
+        return list(hub.match(images, text))
+    ask = hub.answer if action == "answer" else hub.fill_mask
+    return list(ask(images, text, topk=topk))
+
+
+def show(image: str, action: str, result: Any) -> str:
+    """Lines for a person to read."""
+    if action == "match":
+        return f"{image}: text and picture match with probability {result:.4f}"
+    lines = [f"{probability:8.4f}  {name}" for name, probability in result]
+    return "\n".join([f"{image}:", *lines])
+
+
+def as_record(image: str, text: str, action: str, result: Any) -> dict[str, Any]:
+    """The same for ``--json``."""
+    record: dict[str, Any] = {"image": image, "text": text, "action": action}
+    if action == "match":
+        return record | {"probability": result}
+    return record | {"predictions": [{"text": name, "probability": p} for name, p in result]}
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    if args.topk < 1:
+        raise UserError(f"--topk {args.topk}: at least 1 answer must be shown")
+    from mt_fairseq.models.hub import HubInterface  # after the options, so that --help is quick
+
+    hub = HubInterface.from_pretrained(args.checkpoint)
+    move(hub, args.device)
+    action = choose(hub, args.text)
+    results = predict(hub, action, args.image, args.text, args.topk)
+    for image, result in zip(args.image, results, strict=True):
+        if args.json:
+            print(json.dumps(as_record(image, args.text, action, result), ensure_ascii=False))
+        else:
+            print(show(image, action, result))
+    return 0
+
+
+def move(hub: HubInterface, device: str) -> None:
+    """Move the model; UserError if torch has no such device."""
+    try:
+        hub.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {device}: torch can't use it ({reason})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(cli_entry(main)())

@@ -1,0 +1,1 @@
+"""fairseq models and architectures of the two-tower family."""

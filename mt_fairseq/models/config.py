@@ -1,0 +1,101 @@
+"""Options that every model of the family takes; architectures are subclasses with other defaults.
+
+A value of 0 or "" means "as the named encoder has it".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+
+ENCODER_WEIGHTS = ChoiceEnum(["pretrained", "random"])
+
+
+@dataclass
+class TwoTowerConfig(FairseqDataclass):
+    """Encoders, cross-modal encoder and heads; BASE sizes (ManagerTower section 4.1)."""
+
+    vision_encoder: str = field(
+        default="openai/clip-vit-base-patch16",
+        metadata={"help": "vision encoder: a transformers hub name or a local folder"},
+    )
+    text_encoder: str = field(
+        default="roberta-base",
+        metadata={"help": "text encoder: a transformers hub name or a local folder"},
+    )
+    encoder_weights: ENCODER_WEIGHTS = field(  # type: ignore[valid-type]
+        default="pretrained",
+        metadata={
+            "help": "initial weights of both encoders; random needs no download for known names"
+        },
+    )
+    vision_width: int = field(
+        default=0, metadata={"help": "channels of a random vision encoder (0: as named)"}
+    )
+    vision_layers: int = field(
+        default=0, metadata={"help": "layers of a random vision encoder (0: as named)"}
+    )
+    vision_heads: int = field(
+        default=0, metadata={"help": "attention heads of a random vision encoder (0: as named)"}
+    )
+    patch_size: int = field(
+        default=0, metadata={"help": "patch side in pixels, random vision encoder (0: as named)"}
+    )
+    text_width: int = field(
+        default=0, metadata={"help": "channels of a random text encoder (0: as named)"}
+    )
+    text_layers: int = field(
+        default=0, metadata={"help": "layers of a random text encoder (0: as named)"}
+    )
+    text_heads: int = field(
+        default=0, metadata={"help": "attention heads of a random text encoder (0: as named)"}
+    )
+    text_positions: int = field(
+        default=0, metadata={"help": "longest text of a random text encoder (0: as named)"}
+    )
+    vision_config: str = field(
+        default="",
+        metadata={"help": "the vision encoder's configuration as JSON; filled in by the program"},
+    )
+    text_config: str = field(
+        default="",
+        metadata={"help": "the text encoder's configuration as JSON; filled in by the program"},
+    )
+    hidden_size: int = field(default=768, metadata={"help": "cross-modal width D"})
+    num_cross_modal_layers: int = field(default=6, metadata={"help": "cross-modal layers L_C"})
+    cross_modal_heads: int = field(
+        default=12, metadata={"help": "attention heads of a cross-modal layer"}
+    )
+    dropout: float = field(
+        default=0.1, metadata={"help": "dropout on sub-layer outputs of cross-modal layers"}
+    )
+    attention_dropout: float = field(
+        default=0.1, metadata={"help": "dropout on attention weights of cross-modal layers"}
+    )
+    encoder_dropout: float = field(
+        default=0.1,
+        metadata={"help": "dropout of the text encoder, outputs and attention (CLIP has none)"},
+    )
+    cross_modal_norm_eps: float = field(
+        default=1e-12, metadata={"help": "epsilon of layer norms in cross-modal layers, MLM head"}
+    )
+    aggregation_norm_eps: float = field(
+        default=1e-5, metadata={"help": "epsilon of layer norms in managers and bridges"}
+    )
+    head_hidden_scale: int = field(
+        default=1, metadata={"help": "hidden width of VQA-like heads, in units of 2D"}
+    )
+    nlvr2_dropout: float = field(
+        default=0.1, metadata={"help": "dropout on the input of the NLVR2 head"}
+    )
+    contrastive_width: int = field(
+        default=256, metadata={"help": "channels of the contrastive (ITC) features"}
+    )
+    text_length: int = field(
+        default=0,
+        metadata={
+            "help": "pad every text to this many tokens (0: to the longest of the batch); "
+            "converted official models need it, their results depend on the padding"
+        },
+    )

@@ -1,0 +1,146 @@
+"""ManagerTower (ACL 2023): managers aggregate the top N layers of both encoders at every level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairseq.dataclass import ChoiceEnum
+from fairseq.models import register_model
+from omegaconf import DictConfig
+
+from mt_fairseq.errors import UserError
+from mt_fairseq.models.config import ENCODER_WEIGHTS, TwoTowerConfig
+from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.modules.aggregation.experts import ExpertInput
+from mt_fairseq.modules.aggregation.managers import MANAGERS, ManagerOptions, build_manager
+from mt_fairseq.modules.two_tower import TwoTower
+
+MANAGER_TYPE = ChoiceEnum(list(MANAGERS))
+MANAGER_QUERY = ChoiceEnum(["fused", "own"])
+MANAGER_WEIGHT = ChoiceEnum(["vector", "scalar"])
+
+
+@dataclass
+class ManagerTowerConfig(TwoTowerConfig):
+    """BASE: CLIP-ViT-B/16, RoBERTa-base, 6 cross-modal layers, N = 6, AAUE (section 4.1)."""
+
+    manager_type: MANAGER_TYPE = field(  # type: ignore[valid-type]
+        default="aaue",
+        metadata={"help": "where weights over experts come from; the first level is static"},
+    )
+    manager_query: MANAGER_QUERY = field(  # type: ignore[valid-type]
+        default="fused",
+        metadata={"help": "query of an adaptive manager: both modalities, or its own alone"},
+    )
+    manager_weight: MANAGER_WEIGHT = field(  # type: ignore[valid-type]
+        default="vector",
+        metadata={"help": "static weights: one for each channel, or one for all"},
+    )
+    manager_noise: float = field(
+        default=1.0,
+        metadata={"help": "std of the exploration noise in training, in units of 1/N (0: none)"},
+    )
+    num_managed_layers: int = field(
+        default=6, metadata={"help": "top layers N of each encoder that are managed"}
+    )
+    unmasked_fused_query: bool = field(
+        default=False,
+        metadata={
+            "help": "let the fused query attend padding as the official code does "
+            "(converted official models; set --text-length too)"
+        },
+    )
+
+
+@dataclass
+class ManagerTowerLargeConfig(ManagerTowerConfig):
+    """LARGE: CLIP-ViT-L/14, RoBERTa-large, cross-modal layers of width 1024."""
+
+    vision_encoder: str = "openai/clip-vit-large-patch14"
+    text_encoder: str = "roberta-large"
+    hidden_size: int = 1024
+    cross_modal_heads: int = 16
+
+
+@dataclass
+class ManagerTowerTinyConfig(ManagerTowerConfig):
+    """Trains from scratch in minutes on a CPU; random encoders, no download."""
+
+    encoder_weights: ENCODER_WEIGHTS = "random"
+    vision_width: int = 128
+    vision_layers: int = 4
+    vision_heads: int = 4
+    text_width: int = 128
+    text_layers: int = 4
+    text_heads: int = 4
+    text_positions: int = 128
+    hidden_size: int = 128
+    num_cross_modal_layers: int = 3
+    cross_modal_heads: int = 4
+    num_managed_layers: int = 3
+
+
+class ManagerTowerModel(TwoTowerModel):
+    """Managers between the encoders and every cross-modal layer."""
+
+    @classmethod
+    def check(cls, cfg: DictConfig) -> None:
+        super().check(cfg)
+        if cfg.num_managed_layers < 1:
+            raise UserError("--num-managed-layers must be at least 1")
+
+    @classmethod
+    def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
+        count, width = cfg.num_managed_layers, cfg.hidden_size
+        options = ManagerOptions(
+            width=width,
+            num_experts=count,
+            query=str(cfg.manager_query),
+            weight=str(cfg.manager_weight),
+            noise=cfg.manager_noise,
+            unmasked_query=cfg.unmasked_fused_query,
+            eps=cfg.aggregation_norm_eps,
+        )
+
+        def experts(which: str, encoder_width: int, layers: int) -> ExpertInput:
+            if count > layers:
+                raise UserError(
+                    f"--num-managed-layers {count}, but the {which} encoder has {layers} layers"
+                )
+            return ExpertInput(encoder_width, width, layers - count, layers)
+
+        def managers() -> list[Any]:
+            levels = range(cfg.num_cross_modal_layers)
+            return [build_manager(str(cfg.manager_type), options, level) for level in levels]
+
+        return TwoTower(
+            text_encoder,
+            vision_encoder,
+            experts("text", text_encoder.width, len(text_encoder.layers)),
+            experts("vision", vision_encoder.width, len(vision_encoder.blocks)),
+            cls.build_cross_modal(
+                cfg,
+                text_aggregations=managers(),
+                image_aggregations=managers(),
+                share_normalisation=True,
+            ),
+            width=width,
+            num_text_layers=count,
+            num_image_layers=count,
+        )
+
+
+@register_model("managertower_base", dataclass=ManagerTowerConfig)
+class ManagerTowerBase(ManagerTowerModel):
+    """BASE sizes; pre-trained encoders."""
+
+
+@register_model("managertower_large", dataclass=ManagerTowerLargeConfig)
+class ManagerTowerLarge(ManagerTowerModel):
+    """LARGE sizes; pre-trained encoders."""
+
+
+@register_model("managertower_tiny", dataclass=ManagerTowerTinyConfig)
+class ManagerTowerTiny(ManagerTowerModel):
+    """Tiny sizes; random encoders."""

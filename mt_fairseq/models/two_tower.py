@@ -1,0 +1,288 @@
+"""The fairseq model of the family: network, heads, and what training and loading need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from fairseq.models import BaseFairseqModel
+from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mt_fairseq.errors import UserError
+from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
+from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
+from mt_fairseq.modules.cross_modal import CoAttentionLayer, CrossModalEncoder
+from mt_fairseq.modules.heads import (
+    ContrastiveHead,
+    LinearHead,
+    MaskedLMHead,
+    MLPHead,
+    init_weights,
+)
+from mt_fairseq.modules.outputs import (
+    FusionOutput,
+    ImageStates,
+    PretrainingOutput,
+    TextStates,
+    TwoTowerOutput,
+)
+from mt_fairseq.modules.two_tower import TwoTower
+
+HEADS = ("vqa", "snli_ve", "nlvr2", "itm", "mlm", "itc")
+
+
+class TwoTowerModel(BaseFairseqModel):
+    """A two-tower network with task heads; subclasses say how layers are aggregated.
+
+    Left out of the reference because nothing ever reads them: RoBERTa's pooler, the left-overs of
+    CLIP's text tower, and the managers' ``softmax_temperature_cross``.
+
+    Args:
+        cfg: a TwoTowerConfig with both encoder configurations resolved.
+        network: the network.
+        pad: id of the padding token.
+    """
+
+    def __init__(self, cfg: DictConfig, network: TwoTower, pad: int) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.pad = pad
+        self.network = network
+        self.heads = nn.ModuleDict()
+        tag_model(network, self.heads)
+
+    # --- building ---
+
+    @classmethod
+    def build_model(cls, cfg: DictConfig, task: Any) -> TwoTowerModel:
+        """Build network and heads for a task.
+
+        Pre-trained encoder weights are read for a fresh start only: a configuration that came
+        with a checkpoint carries its encoders' configurations, and a task that will load one says
+        so with ``restores_checkpoint``.
+
+        Raises:
+            UserError: options that don't fit together, or an encoder that cannot be had.
+        """
+        dictionary = task.source_dictionary
+        fresh = not cfg.vision_config and not getattr(task, "restores_checkpoint", False)
+        resolve_encoders(cfg, len(dictionary))
+        cls.check(cfg)
+        _store_encoder_configs(cfg)
+        read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
+        image_size = tuple(getattr(task, "resolution", None) or task.image_size)
+        network = cls.build_network(cfg, image_size, dictionary.pad(), read_weights)
+        model = cls(cfg, network, dictionary.pad())
+        for name, classes in task.head_spec().items():
+            model.register_classification_head(name, classes)
+        return model
+
+    @classmethod
+    def build_network(
+        cls, cfg: DictConfig, image_size: tuple[int, int], pad: int, read_weights: bool = False
+    ) -> TwoTower:
+        """The network of a configuration with resolved encoders."""
+        text_encoder = build_text(cfg, read_weights)
+        if text_encoder.pad != pad:
+            raise UserError(
+                f"the text dictionary pads with id {pad}, text encoder {cfg.text_encoder} with "
+                f"{text_encoder.pad}: preprocess the data with --tokenizer {cfg.text_encoder}"
+            )
+        return cls.assemble(cfg, text_encoder, build_vision(cfg, image_size, read_weights))
+
+    @classmethod
+    def check(cls, cfg: DictConfig) -> None:
+        """UserError for options that don't fit together; before any weight is made."""
+        if cfg.hidden_size % cfg.cross_modal_heads:
+            raise UserError(
+                f"--hidden-size {cfg.hidden_size} is no multiple of --cross-modal-heads "
+                f"{cfg.cross_modal_heads}"
+            )
+        if cfg.num_cross_modal_layers < 1:
+            raise UserError("--num-cross-modal-layers must be at least 1")
+
+    @classmethod
+    def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
+        """Join two encoders into a network: one method a kind of aggregation."""
+        raise NotImplementedError
+
+    @staticmethod
+    def build_cross_modal(cfg: DictConfig, **aggregation: Any) -> CrossModalEncoder:
+        """The cross-modal encoder around a model's aggregations."""
+        layers = [
+            CoAttentionLayer(
+                cfg.hidden_size,
+                cfg.cross_modal_heads,
+                cfg.dropout,
+                cfg.attention_dropout,
+                cfg.cross_modal_norm_eps,
+            )
+            for _ in range(cfg.num_cross_modal_layers)
+        ]
+        return CrossModalEncoder(layers, eps=cfg.aggregation_norm_eps, **aggregation)
+
+    def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
+        """Add a head: vqa, snli_ve, nlvr2, itm (pooled states), mlm (text states) or itc.
+
+        ``num_classes`` is the vocabulary for mlm and the feature width for itc. ``nlvr2`` also
+        gives the second image a token-type row of its own, a copy of the first image's.
+        """
+        if name in self.heads:
+            raise UserError(f"the model already has a head {name!r}")
+        head = self._make_head(name, num_classes, **options)
+        head.apply(init_weights)
+        self.heads[name] = head
+        tag_head(head)
+        if name == "nlvr2":
+            self._add_second_image_type()
+
+    def _make_head(self, name: str, classes: int, **options: Any) -> nn.Module:
+        cfg, width = self.cfg, self.network.width
+        hidden = 2 * width * cfg.head_hidden_scale
+        if name in ("vqa", "snli_ve"):
+            return MLPHead(2 * width, hidden, classes, **options)
+        if name == "nlvr2":
+            options.setdefault("dropout", cfg.nlvr2_dropout)
+            return MLPHead(4 * width, hidden, classes, **options)
+        if name == "itm":
+            return LinearHead(2 * width, classes, **options)
+        if name == "mlm":
+            return MaskedLMHead(width, classes, cfg.cross_modal_norm_eps, **options)
+        if name == "itc":
+            text, vision = self.network.text_encoder.width, self.network.vision_encoder.width
+            return ContrastiveHead(text, vision, classes, **options)
+        raise UserError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
+
+    def _add_second_image_type(self) -> None:
+        """Grow the token-type table to three rows; row 2 starts as a copy of row 1."""
+        old = self.network.token_types.weight
+        if len(old) > 2:
+            return
+        new = nn.Parameter(torch.cat([old.detach(), old.detach()[1:2]]))
+        self.network.token_types.weight = new
+        self.network.token_types.num_embeddings = 3
+        tag_parameters(self.network.token_types, BASE)
+
+    # --- running ---
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        images: Tensor,
+        *,
+        return_all: bool = False,
+        classification_head_name: str | None = None,
+        masked_tokens: Tensor | None = None,
+        masked_positions: Tensor | None = None,
+        image_index: Tensor | None = None,
+    ) -> TwoTowerOutput | PretrainingOutput:
+        """Fuse texts with images; with ``masked_tokens``, one pre-training step instead.
+
+        Args:
+            src_tokens: (B, T) ids, right-padded.
+            images: (M, K, 3, H, W) or (M, 3, H, W); uint8, or floats already normalised. K = 2
+                for pairs of images. M = B but in pre-training.
+            return_all: also give every cross-modal layer's states and aggregation weights.
+            classification_head_name: the head whose logits are wanted.
+            masked_tokens: (B, T) the masked texts; text i goes with image i.
+            masked_positions: (B, T) boolean, where masked words are to be predicted.
+            image_index: (B,) for image-text matching: the image that goes with text i of
+                ``src_tokens``; of M >= B images, all run through the vision encoder just once.
+        """
+        if masked_tokens is not None:
+            assert masked_positions is not None and image_index is not None
+            return self._pretrain(src_tokens, images, masked_tokens, masked_positions, image_index)
+        text = self.encode_text(src_tokens)
+        if images.dim() == 4:
+            images = images[:, None]
+        sets = self.network.encode_image_sets(images)
+        fused = [self.fuse(text, image, return_all) for image in sets]
+        pooled = torch.cat([self.network.pool(f) for f in fused], dim=-1)
+        first = fused[0]
+        output = TwoTowerOutput(first.text, first.image, pooled, layers=first.layers)
+        if classification_head_name is not None:
+            output.logits = self.classify(classification_head_name, output)
+        return output
+
+    def classify(self, name: str, output: TwoTowerOutput) -> Tensor:
+        """Logits of the head ``name``: (B, classes); for mlm (B, T, V)."""
+        if name not in self.heads:
+            raise UserError(
+                f"the model has no head {name!r}; it has {', '.join(self.heads) or 'none'}"
+            )
+        return self.heads[name](output.text if name == "mlm" else output.pooled)
+
+    def encode_text(self, src_tokens: Tensor) -> TextStates:
+        """Run the text tower: tokens (B, T) -> states."""
+        return self.network.encode_text(self._pad(src_tokens, self.pad))
+
+    def encode_images(self, images: Tensor) -> ImageStates:
+        """Run the vision tower: images (M, 3, H, W) or (M, 1, 3, H, W) -> states."""
+        return self.network.encode_images(images)
+
+    def fuse(
+        self, text_states: TextStates, image_states: ImageStates, return_all: bool = False
+    ) -> FusionOutput:
+        """Fuse text i with image i; use ``select`` of the states to make other pairs."""
+        return self.network.fuse(text_states, image_states, return_all)
+
+    def _pretrain(
+        self,
+        tokens: Tensor,
+        images: Tensor,
+        masked_tokens: Tensor,
+        masked_positions: Tensor,
+        image_index: Tensor,
+    ) -> PretrainingOutput:
+        image = self.encode_images(images)
+        own = image.first(len(tokens))
+        masked = self.encode_text(masked_tokens)
+        text = self.network.fuse(masked, own, need_image=False).text
+        mlm_logits = self.heads["mlm"](text[self._pad(masked_positions, False)])
+        fused = self.fuse(self.encode_text(tokens), image.select(image_index))
+        itm_logits = self.heads["itm"](self.network.pool(fused))
+        return PretrainingOutput(mlm_logits, itm_logits)
+
+    def _pad(self, tokens: Tensor, value: Any) -> Tensor:
+        """Pad (B, T) to the configuration's constant length, if it has one."""
+        length = self.cfg.text_length
+        if not length:
+            return tokens
+        if tokens.shape[1] > length:
+            raise UserError(
+                f"a text of {tokens.shape[1]} tokens for a model with texts of {length}: "
+                f"set --max-text-len {length}"
+            )
+        return F.pad(tokens, (0, length - tokens.shape[1]), value=value)
+
+    # --- what tasks ask ---
+
+    @property
+    def image_positions(self) -> int:
+        """Positions P that one image takes, class token included."""
+        rows, columns = self.network.vision_encoder.grid
+        return 1 + rows * columns
+
+    def max_positions(self) -> int:
+        """Longest text in tokens."""
+        return self.cfg.text_length or self.network.text_encoder.max_length
+
+    def prepare_for_inference_(self, cfg: DictConfig) -> None:
+        """fairseq's hook before generation; nothing to prepare."""
+        self.eval()
+
+
+def _store_encoder_configs(cfg: DictConfig) -> None:
+    """Write the resolved encoder configurations back to the run's configuration.
+
+    fairseq hands ``build_model`` a merged copy of its own configuration, and saves its own.
+    """
+    parent = cfg._get_parent() if OmegaConf.is_config(cfg) else None
+    own = parent.get("model") if isinstance(parent, DictConfig) and "model" in parent else None
+    if not isinstance(own, DictConfig) or own is cfg:
+        return
+    with open_dict(own):
+        own.vision_config = cfg.vision_config
+        own.text_config = cfg.text_config

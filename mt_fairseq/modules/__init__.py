@@ -1,0 +1,1 @@
+"""The network of the two-tower family in plain PyTorch: what the papers' figures show."""

@@ -1,0 +1,38 @@
+"""From layers of a uni-modal encoder to experts in the cross-modal width."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ExpertInput(nn.Module):
+    """The linear projection shared by all layers of a modality, plus embeddings.
+
+    Args:
+        in_width: the encoder's width.
+        width: the cross-modal width D.
+        first_layer: number, in the whole encoder from 0, of the lowest layer handed in.
+        layer_rows: layers of the whole encoder if each has an embedding row (ManagerTower; rows
+            below ``first_layer`` are in the table, as in the reference, and get no gradient).
+    """
+
+    def __init__(
+        self, in_width: int, width: int, first_layer: int = 0, layer_rows: int = 0
+    ) -> None:
+        super().__init__()
+        self.first_layer = first_layer
+        self.projection = nn.Linear(in_width, width)
+        self.layer_embeddings = nn.Embedding(layer_rows, width) if layer_rows else None
+
+    def project(self, layers: list[Tensor]) -> list[Tensor]:
+        """Encoder layers (B, ., W) -> as many experts (B, ., D), without embeddings."""
+        return [self.projection(layer) for layer in layers]
+
+    def embed(self, projected: list[Tensor], token_type: Tensor) -> list[Tensor]:
+        """Add the modality's ``token_type`` row (D,) and each layer's own row."""
+        if self.layer_embeddings is None:
+            return [expert + token_type for expert in projected]
+        rows = self.layer_embeddings.weight[self.first_layer :]
+        offsets = torch.add(rows, token_type)
+        return [expert + offset for expert, offset in zip(projected, offsets, strict=True)]

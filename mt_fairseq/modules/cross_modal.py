@@ -1,0 +1,134 @@
+"""The cross-modal encoder: co-attention layers, each fed by an aggregation of uni-modal layers.
+
+ManagerTower section 2.3, equations 1 to 3 (the co-attention layer of METER and BridgeTower).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
+from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
+from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
+
+
+class CrossModalBlock(nn.Module):
+    """One modality's half of a cross-modal layer, post-norm.
+
+    Self-attention, cross-attention to the other modality, feed-forward of four times the width
+    with exact GELU; each followed by dropout, the residual and a layer norm.
+    """
+
+    def __init__(
+        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(width, heads, attention_dropout)
+        self.self_norm = nn.LayerNorm(width, eps)
+        self.cross_attention = MultiHeadAttention(width, heads, attention_dropout)
+        self.cross_norm = nn.LayerNorm(width, eps)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        self.out_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, other: Tensor, mask: Tensor | None, other_mask: Tensor | None
+    ) -> Tensor:
+        """``x`` (B, T, D) and ``other`` (B, S, D) with their key masks -> (B, T, D)."""
+        x = self.self_norm(x + self.dropout(self.self_attention(x, x, mask)))
+        x = self.cross_norm(x + self.dropout(self.cross_attention(x, other, other_mask)))
+        return self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
+
+
+class CoAttentionLayer(nn.Module):
+    """A text and an image block; both read this level's *inputs*, never each other's output."""
+
+    def __init__(
+        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.text = CrossModalBlock(width, heads, dropout, attention_dropout, eps)
+        self.image = CrossModalBlock(width, heads, dropout, attention_dropout, eps)
+
+    def forward(
+        self, text: Tensor, image: Tensor, text_mask: Tensor, need_image: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes; no image without need."""
+        mask = key_mask(text_mask)
+        new_text = self.text(text, image, mask, None)
+        new_image = self.image(image, text, None, mask) if need_image else None
+        return new_text, new_image
+
+
+class CrossModalEncoder(nn.Module):
+    """L_C cross-modal layers, each with one aggregation for the text and one for the image.
+
+    Args:
+        layers: the cross-modal layers.
+        text_aggregations, image_aggregations: one for each layer.
+        share_normalisation: hand the aggregations experts that are already normalised to mean 0
+            and variance 1. Every manager has its own scale and shift for each expert, but the
+            normalisation before them is the same for all, so it runs once, not once a level.
+        eps: of that normalisation.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[nn.Module],
+        text_aggregations: Iterable[Aggregation],
+        image_aggregations: Iterable[Aggregation],
+        share_normalisation: bool = False,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.text_aggregations = nn.ModuleList(text_aggregations)
+        self.image_aggregations = nn.ModuleList(image_aggregations)
+        self.share_normalisation = share_normalisation
+        self.eps = eps
+
+    def forward(
+        self,
+        text_experts: list[Tensor],
+        image_experts: list[Tensor],
+        text_mask: Tensor,
+        return_all: bool = False,
+        need_image: bool = True,
+    ) -> FusionOutput:
+        """Experts (lists of (B, T, D) and (B, P, D), lowest layer first) -> last layer's states.
+
+        ``need_image=False`` leaves out the image half of the last layer, which nothing but the
+        image's own output reads (masked language modelling needs the text alone).
+        """
+        text_experts, image_experts = self._prepare(text_experts), self._prepare(image_experts)
+        texts: list[Tensor] = []
+        images: list[Tensor] = []
+        outputs: list[LayerOutput] = []
+        for level, layer in enumerate(self.layers):
+            last_text, last_image = (texts[-1], images[-1]) if level else (None, None)
+            managed_text, text_weights = self.text_aggregations[level](
+                AggregationInput(text_experts, texts, last_image, None)
+            )
+            managed_image, image_weights = self.image_aggregations[level](
+                AggregationInput(image_experts, images, last_text, text_mask)
+            )
+            wanted = need_image or level + 1 < len(self.layers)
+            text, image = layer(managed_text, managed_image, text_mask, wanted)
+            texts.append(text)
+            images.append(image)
+            if return_all:
+                outputs.append(
+                    LayerOutput(
+                        managed_text, managed_image, text, image, text_weights, image_weights
+                    )
+                )
+        return FusionOutput(texts[-1], images[-1], outputs)
+
+    def _prepare(self, experts: list[Tensor]) -> list[Tensor]:
+        if not self.share_normalisation:
+            return experts
+        return [F.layer_norm(expert, expert.shape[-1:], eps=self.eps) for expert in experts]

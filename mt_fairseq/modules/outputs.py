@@ -1,0 +1,80 @@
+"""What the steps of the network hand on, every field named.
+
+Shapes: B batch, T text positions, P image positions (class token first), D cross-modal width,
+N experts, W an encoder's own width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class TextStates:
+    """An encoded text: what ``fuse`` needs of it."""
+
+    experts: list[Tensor]  # N of (B, T, D): projected, with type and layer embeddings
+    last: Tensor  # (B, T, W) last encoder layer, unprojected
+    mask: Tensor  # (B, T) boolean, True on real tokens
+
+    def select(self, index: Tensor) -> TextStates:
+        """The texts at ``index`` (n,), in that order."""
+        return TextStates([e[index] for e in self.experts], self.last[index], self.mask[index])
+
+
+@dataclass
+class ImageStates:
+    """Encoded images: what ``fuse`` needs of them."""
+
+    experts: list[Tensor]  # N of (M, P, D)
+    last: Tensor  # (M, P, W) last encoder layer after the final norm, unprojected
+
+    def select(self, index: Tensor) -> ImageStates:
+        """The images at ``index`` (n,), in that order."""
+        return ImageStates([e[index] for e in self.experts], self.last[index])
+
+    def first(self, count: int) -> ImageStates:
+        """The first ``count`` images, without a copy."""
+        return ImageStates([e[:count] for e in self.experts], self.last[:count])
+
+
+@dataclass
+class LayerOutput:
+    """One cross-modal layer."""
+
+    managed_text: Tensor  # (B, T, D) what the text's aggregation gave the layer
+    managed_image: Tensor  # (B, P, D)
+    text: Tensor  # (B, T, D) output
+    image: Tensor | None  # (B, P, D)
+    text_weights: Tensor | None  # over experts: (N, D) static, (B, N, T) adaptive, else None
+    image_weights: Tensor | None
+
+
+@dataclass
+class FusionOutput:
+    """States after the last cross-modal layer."""
+
+    text: Tensor  # (B, T, D)
+    image: Tensor | None  # (B, P, D); None if it was not needed
+    layers: list[LayerOutput] = field(default_factory=list)
+
+
+@dataclass
+class TwoTowerOutput:
+    """Result of the model's forward pass."""
+
+    text: Tensor  # (B, T, D) last cross-modal layer
+    image: Tensor | None  # (B, P, D)
+    pooled: Tensor | None  # (B, 2D): text, then image; (B, 4D) for a pair of images
+    logits: Tensor | None = None
+    layers: list[LayerOutput] = field(default_factory=list)
+
+
+@dataclass
+class PretrainingOutput:
+    """Result of one pre-training step."""
+
+    mlm_logits: Tensor  # (number of masked positions, V), row-major order of the positions
+    itm_logits: Tensor  # (B, 2); class 1 = match

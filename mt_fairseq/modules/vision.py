@@ -1,0 +1,134 @@
+"""The vision encoder: a thin adapter over transformers' vision transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mt_fairseq.errors import UserError
+from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel
+from mt_fairseq.modules.positions import resize_positions
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def patch_grid(image_size: Sequence[int], patch: int) -> tuple[int, int]:
+    """Rows and columns of patches; UserError where the patch does not divide the image."""
+    height, width = image_size
+    if height % patch or width % patch or height < patch or width < patch:
+        raise UserError(
+            f"--image-size {height}x{width}: both sides must be multiples of the vision encoder's "
+            f"patch size {patch}, for example {max(height // patch, 1) * patch}x"
+            f"{max(width // patch, 1) * patch}"
+        )
+    return height // patch, width // patch
+
+
+class VisionEncoder(nn.Module):
+    """Patches, class token, positions, pre-norm blocks; every layer that leaves is normed.
+
+    All layers that leave go through the *same* final norm, while the next block continues from
+    the stream without it (what METER's fusion, BridgeTower and ManagerTower do).
+
+    Args:
+        patches: the convolution that makes patches, (M, 3, H, W) -> (M, W', rows, columns).
+        class_embedding: (W',).
+        positions: (1 + rows * columns, W'), already in the size of ``image_size``.
+        pre_norm: applied before the first block.
+        blocks: the transformer's layers.
+        final_norm: the norm of the layers that leave.
+        image_size: height and width of the images in pixels.
+        mean, std: of the pixel values in [0, 1], for uint8 images.
+        decays_norms: the reference's weight decay takes the norms of CLIP in (by their names).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        patches: nn.Conv2d,
+        class_embedding: Tensor,
+        positions: Tensor,
+        pre_norm: nn.Module,
+        blocks: Iterable[nn.Module],
+        final_norm: nn.Module,
+        image_size: tuple[int, int],
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+        decays_norms: bool = True,
+    ) -> None:
+        super().__init__()
+        self.image_size = tuple(image_size)
+        self.decays_norms = decays_norms
+        self.patches = patches
+        self.class_embedding = nn.Parameter(class_embedding.detach().clone())
+        self.positions = nn.Parameter(positions.detach().clone())
+        self.pre_norm = pre_norm
+        self.blocks = nn.ModuleList(blocks)
+        self.final_norm = final_norm
+        scale = torch.tensor(255.0)
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None] * scale, persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None] * scale, persistent=False)
+
+    @property
+    def width(self) -> int:
+        """Channels of the states."""
+        return self.class_embedding.shape[0]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return patch_grid(self.image_size, int(self.patches.kernel_size[0]))
+
+    def forward(self, images: Tensor, num_layers: int) -> list[Tensor]:
+        """Images (M, 3, H, W) -> the top ``num_layers`` layers, each (M, P, W'), normed.
+
+        uint8 images are normalised here, on the device; floats are taken as normalised.
+        """
+        x = self.embed(images)
+        first = len(self.blocks) - num_layers
+        layers = []
+        for number, block in enumerate(self.blocks):
+            x = block(x, attention_mask=None)
+            if number >= first:
+                layers.append(self.final_norm(x))
+        return layers
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Images (M, 3, H, W) -> (M, P, W'): what the first block reads."""
+        if tuple(images.shape[-2:]) != self.image_size:
+            raise UserError(
+                f"images of {images.shape[-2]}x{images.shape[-1]} pixels for a model of "
+                f"{self.image_size[0]}x{self.image_size[1]}: set --image-size to one of them"
+            )
+        weight = self.patches.weight
+        if images.dtype == torch.uint8:
+            # float32 throughout, whatever the weights' type: bfloat16 has 8 bits for 255 levels
+            images = (images.float() - self.mean.float()) / self.std.float()
+        patches = self.patches(images.to(weight.dtype)).flatten(2).transpose(1, 2)
+        token = self.class_embedding.expand(len(patches), 1, -1)
+        return self.pre_norm(torch.cat([token, patches], dim=1) + self.positions)
+
+
+def build_clip_vision(
+    config: CLIPVisionConfig, image_size: tuple[int, int], model: CLIPVisionModel | None = None
+) -> VisionEncoder:
+    """CLIP's vision tower with the weights of ``model``, or random ones without it."""
+    patch = int(config.patch_size)  # type: ignore[arg-type]
+    grid = patch_grid(image_size, patch)
+    if model is None:
+        model = CLIPVisionModel(config)
+    table = model.embeddings.position_embedding.weight.detach()
+    return VisionEncoder(
+        patches=model.embeddings.patch_embedding,
+        class_embedding=model.embeddings.class_embedding,
+        positions=resize_positions(table, grid),
+        pre_norm=model.pre_layrnorm,
+        blocks=model.encoder.layers,
+        final_norm=model.post_layernorm,
+        image_size=image_size,
+    )

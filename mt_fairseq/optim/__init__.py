@@ -1,0 +1,1 @@
+"""The reference's optimizer and learning-rate schedule."""

@@ -46,12 +46,16 @@ class LabelGenerator:
     @torch.no_grad()
     def classify(self, models: list[nn.Module], net_input: dict[str, Tensor]) -> Tensor:
         """Log probabilities (B, C) in float32, the mean probability where there are many models."""
-        values = [
-            self.log_probabilities(
-                model(**net_input, classification_head_name=self.head_name).logits.float()
-            )
+        logits = [
+            model(**net_input, classification_head_name=self.head_name).logits.float()
             for model in models
         ]
+        if not all(bool(torch.isfinite(values).all()) for values in logits):
+            raise UserError(
+                "the model's outputs are not finite numbers: evaluate without --fp16, or an "
+                "earlier checkpoint"
+            )
+        values = [self.log_probabilities(one) for one in logits]
         if len(values) == 1:
             return values[0]
         return torch.logsumexp(torch.stack(values), dim=0) - math.log(len(values))

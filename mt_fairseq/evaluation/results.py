@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -100,14 +100,16 @@ class Results:
     def reference(self, index: int) -> list[str]:
         """The annotators' answers, or the one label that there is, or nothing."""
         if "answers" in self.split.columns:
-            return list(self.split.value("answers", index))
+            return list(cast(list[str], self.split.value("answers", index)))
         if "label" in self.split.columns:
-            label = int(self.split.value("label", index))
+            label = int(cast(int, self.split.value("label", index)))
             return [self.labels[label]] if label >= 0 else []
         return []
 
     def _optional(self, column: str, index: int) -> str | None:
-        return self.split.value(column, index) or None if column in self.split.columns else None
+        if column not in self.split.columns:
+            return None
+        return cast(str, self.split.value(column, index)) or None
 
 
 _current: Results | None = None

@@ -14,6 +14,9 @@ from mt_fairseq.evaluation.vqa import VqaReport, answer_credit, report_of_credit
 
 ANSWER_TYPES = ("yes/no", "number", "other")  # the official order; any others follow
 
+TASK_SCORERS = {"vqa": "vqa_accuracy"}
+"""The scorer that `python -m mt_fairseq.evaluate` takes for each task."""
+
 
 @dataclass
 class VqaAccuracyConfig(FairseqDataclass):

@@ -1,0 +1,1 @@
+"""``python -m mt_fairseq.doctor``: what is wrong with an installation, a checkpoint, a data-bin."""

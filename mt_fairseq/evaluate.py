@@ -1,0 +1,192 @@
+"""``python -m mt_fairseq.evaluate``: one checkpoint on one split, everything written to a folder.
+
+It runs fairseq-generate itself; what task, resolution, text length and scorer to take, the
+checkpoint knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mt_fairseq.errors import UserError, cli_entry, find_user_error
+
+if TYPE_CHECKING:
+    from mt_fairseq.evaluation.results import Prediction
+    from mt_fairseq.evaluation.vqa import VqaReport
+
+SCORE, RESULTS, SERVER = "score.json", "results.jsonl", "evalai.json"
+
+EPILOG = f"""\
+written to --out:
+  {SCORE}       the score with its 95 % interval, by answer and question type
+  {RESULTS}    one line a sample: id, image, text, prediction, answers, scores, reference, credit
+  {SERVER}      what the EvalAI server takes: every question of the split, in order, each once
+  generate-S.txt   fairseq-generate's own output
+
+Splits without answers (test, testdev) get the same files, the score left empty.
+
+examples:
+  python -m mt_fairseq.evaluate checkpoints/vqa data-bin/vqav2 --split valid --out results/valid
+  python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
+      --batch-size 64 --out results/test
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mt_fairseq.evaluate",
+        description="Evaluate a checkpoint on a split of a data-bin.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "checkpoint",
+        help="checkpoint file, or a folder with checkpoint_best.pt or checkpoint_last.pt",
+    )
+    parser.add_argument("data", help="data-bin that `python -m preprocess` wrote")
+    parser.add_argument("--split", default="valid", help="split to answer (default: valid)")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace results in --out")
+    parser.add_argument("--batch-size", type=int, default=32, help="samples a batch (default: 32)")
+    parser.add_argument("--nbest", type=int, default=5, help="answers to keep (default: 5)")
+    parser.add_argument("--num-workers", type=int, default=2, help="processes that read images")
+    parser.add_argument("--image-size", help="another resolution than the checkpoint's")
+    parser.add_argument("--max-text-len", type=int, help="another text length than its own")
+    parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
+    parser.add_argument("--fp16", action="store_true", help="compute in half precision")
+    return parser
+
+
+def generate_arguments(args: argparse.Namespace, checkpoint: Path, task: str) -> list[str]:
+    """fairseq-generate's arguments but for ``--user-dir``.
+
+    Raises UserError for tasks that give no predictions to score.
+    """
+    from mt_fairseq.evaluation.scorers import TASK_SCORERS
+
+    if task not in TASK_SCORERS:
+        raise UserError(
+            f"{checkpoint}: is of task {task}, which has no predictions to score; this command "
+            f"takes checkpoints of {', '.join(TASK_SCORERS)}; fairseq-validate gives its losses"
+        )
+    arguments = [args.data, "--task", task, "--path", str(checkpoint)]
+    arguments += ["--gen-subset", args.split, "--scoring", TASK_SCORERS[task]]
+    arguments += ["--results-path", str(args.out), "--batch-size", str(args.batch_size)]
+    arguments += ["--required-batch-size-multiple", "1", "--num-workers", str(args.num_workers)]
+    arguments += ["--nbest", str(args.nbest), "--beam", str(args.nbest)]
+    if args.image_size:
+        arguments += ["--image-size", args.image_size]
+    if args.max_text_len:
+        arguments += ["--max-text-len", str(args.max_text_len)]
+    return arguments + [f"--{flag}" for flag in ("cpu", "fp16") if getattr(args, flag)]
+
+
+def check_output(folder: Path, split: str, overwrite: bool) -> None:
+    """Make the folder; UserError if results lie there already and are not to be replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: is a file; name a folder")
+    names = [SCORE, RESULTS, SERVER, f"generate-{split}.txt"]
+    present = [name for name in names if (folder / name).exists()]
+    if present and not overwrite:
+        raise UserError(
+            f"--out {folder}: holds {present[0]} already; name another folder or add --overwrite"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
+    for name in present:  # so that a run that ends early leaves no old score beside new answers
+        (folder / name).unlink()
+
+
+def run_generate(arguments: list[str]) -> Any:
+    """fairseq-generate in this process; gives its scorer.
+
+    Raises UserError where one is at the root of what fairseq reports.
+    """
+    from fairseq import options
+    from fairseq_cli import generate
+
+    parser = options.get_generation_parser()
+    try:
+        return generate.main(options.parse_args_and_arch(parser, input_args=arguments))
+    except Exception as error:
+        found = find_user_error(error)
+        if found is not None:
+            raise UserError(str(found)) from error
+        raise
+
+
+def write_results(folder: Path, predictions: list[Prediction], score: dict[str, Any]) -> None:
+    """The three files; score.json comes last, so that its presence means that all is there."""
+    from mt_fairseq.evaluation import results
+
+    results.write_json_lines(folder / RESULTS, predictions)
+    results.write_server_json(folder / SERVER, predictions)
+    text = json.dumps(score, ensure_ascii=False, indent=2)
+    results.write_atomically(folder / SCORE, text + "\n")
+
+
+def summarise(report: VqaReport | None) -> dict[str, Any]:
+    """The part of score.json that the scorer gives; null without references."""
+    if report is None:
+        return {"score": None, "ci95": None, "scored": 0}
+    from mt_fairseq.evaluation.intervals import wilson_interval
+
+    low, high = wilson_interval(report.accuracy / 100, report.questions)
+    return {
+        "score": report.accuracy,
+        "ci95": [100 * low, 100 * high],
+        "scored": report.questions,
+        "by_answer_type": report.by_answer_type,
+        "by_question_type": report.by_question_type,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    for name in ("batch_size", "nbest"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
+    from mt_fairseq.data.data_bin import DataBin
+    from mt_fairseq.models.loading import find_checkpoint, read_checkpoint
+
+    checkpoint = find_checkpoint(args.checkpoint)
+    state = read_checkpoint(checkpoint)["task_state"]
+    arguments = generate_arguments(args, checkpoint, state["task"])
+    DataBin(args.data).split(args.split)  # a wrong name is told before anything is replaced
+    check_output(args.out, args.split, args.overwrite)
+    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {shlex.join(arguments)}")
+    started = time.time()
+    scorer = run_generate(arguments)
+    missing = scorer.results.missing()
+    if missing:
+        raise UserError(f"{len(missing)} samples of {args.split} were not answered")
+    predictions = scorer.predictions()
+    report = scorer.report(predictions)
+    score = {
+        "checkpoint": str(checkpoint),
+        "data": args.data,
+        "split": args.split,
+        "task": state["task"],
+        "image_size": args.image_size or "x".join(map(str, state["image_size"])),
+        "max_text_len": args.max_text_len or state["max_text_len"],
+        "scoring": arguments[arguments.index("--scoring") + 1],
+        "samples": len(predictions),
+        **summarise(report),
+        "seconds": round(time.time() - started, 1),
+    }
+    write_results(args.out, predictions, score)
+    print(scorer.result_string())
+    print(f"written to {args.out}: {SCORE}, {RESULTS}, {SERVER}, generate-{args.split}.txt")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli_entry(main)())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from typing import Protocol
 
 import h5py
@@ -36,10 +35,10 @@ class NumberBuffer:
         if self.width is None:
             self.values.append(value)  # type: ignore[arg-type]
         else:
-            if len(value) != self.width:  # type: ignore[arg-type]
-                raise UserError(f"a row of {len(value)} numbers among "  # type: ignore[arg-type]
-                                f"rows of {self.width}")
-            self.values.extend(value)  # type: ignore[arg-type]
+            numbers = np.asarray(value).tolist()
+            if len(numbers) != self.width:
+                raise UserError(f"a row of {len(numbers)} numbers among rows of {self.width}")
+            self.values.extend(numbers)
 
     def write(self, file: h5py.File, name: str) -> None:
         """One plain dataset."""
@@ -93,10 +92,11 @@ class RaggedColumn:
         self.values = array("d" if self.dtype.kind == "f" else "q")
         self.lengths = array("q")
 
-    def add(self, value: Sequence[float] | Value) -> None:
+    def add(self, value: Value) -> None:
         """Append a sequence of numbers."""
-        self.values.extend(value)  # type: ignore[arg-type]
-        self.lengths.append(len(value))  # type: ignore[arg-type]
+        numbers = np.asarray(value).tolist()
+        self.values.extend(numbers)
+        self.lengths.append(len(numbers))
 
     def write(self, file: h5py.File, name: str) -> None:
         """A group with ``values`` and ``row``."""

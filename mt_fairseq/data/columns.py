@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from mt_fairseq.data.files import atomic_path
-from mt_fairseq.data.mapped import MappedFile, open_h5, write_array
+from mt_fairseq.data.mapped import MappedFile, create_h5, open_h5, write_array
 
 Array = np.ndarray[Any, Any]
 Value = int | float | str | list[str] | Array
@@ -102,6 +102,6 @@ class ColumnFile:
 
 def write_columns(path: Path, columns: dict[str, Any]) -> None:
     """Write columns (objects of ``column_buffers``) to one file, atomically."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, create_h5(temporary) as file:
         for name in sorted(columns):
             columns[name].write(file, name)

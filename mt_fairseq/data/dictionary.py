@@ -73,17 +73,6 @@ class TextDictionary(Dictionary):
         ids = self.tokenizer.encode(line)
         return torch.tensor([*ids, self.eos_index] if append_eos else ids, dtype=torch.int32)
 
-    def lines(self) -> list[str]:
-        """``dict.txt`` as fairseq reads it.
-
-        ``Dictionary.load`` puts <s> <pad> </s> <unk> first by itself; tokenizers in that order
-        leave them out of the file, others (BERT) list everything for
-        ``load(..., add_special_symbols=False)``.
-        """
-        first = ["<s>", "<pad>", "</s>", "<unk>"]
-        words = self.symbols[4:] if self.symbols[:4] == first else self.symbols
-        return [f"{word} 1" for word in words]
-
 
 class LabelDictionary(Dictionary):
     """Class labels, one symbol each, behind fairseq's special symbols.

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from mt_fairseq.data.files import atomic_path, full_disk_is_clear, temporary_name
-from mt_fairseq.data.mapped import MappedFile, open_h5, write_array
+from mt_fairseq.data.mapped import MappedFile, create_h5, open_h5, write_array
 from mt_fairseq.errors import UserError
 
 FORMAT = "mt-image-pack"
@@ -78,7 +78,7 @@ class PackWriter:
         length = self.offsets[-1]
         # The small arrays first and through HDF5, then the room for the bytes, filled by plain
         # writes: so that a full disk is an ordinary error of the operating system.
-        with h5py.File(temporary, "w") as file:
+        with create_h5(temporary) as file:
             file.attrs["format"] = FORMAT
             file.attrs["version"] = VERSION
             file.attrs["encoding"] = self.encoding
@@ -144,7 +144,7 @@ class PackReader:
             raise UserError(f"{self.path}: the image pack is cut off; write the data-bin again")
         self.count = len(self.offsets) - 1
         # A memoryview gives Python integers several times faster than an ndarray does.
-        self.offset_view = memoryview(self.offsets)
+        self.offset_view = memoryview(self.offsets.view(np.int64).data)
         self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - lives with the reader
         self.descriptor = self._file.fileno()
         self._pid = os.getpid()

@@ -44,7 +44,14 @@ class MappedFile:
         if start + count * dtype.itemsize > len(self.buffer):
             raise UserError(f"{self.path}: the file is cut off; write the data-bin again")
         flat = np.frombuffer(self.buffer, dtype, count, start)
+        if not flat.flags.aligned:  # written by other software; ours aligns
+            flat = flat.copy()
         return flat.reshape(shape)
+
+
+def create_h5(path: Path) -> h5py.File:
+    """Open for writing, every dataset at a multiple of 8 bytes, so that it can be mapped."""
+    return h5py.File(path, "w", alignment_threshold=1, alignment_interval=8)
 
 
 def write_array(parent: h5py.Group, name: str, values: np.ndarray[Any, Any]) -> None:

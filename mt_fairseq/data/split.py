@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mt_fairseq.data.columns import ColumnFile, ColumnReader, Value
+from mt_fairseq.data.columns import ColumnFile, ColumnReader
 from mt_fairseq.data.token_file import TokenFile
 from mt_fairseq.errors import UserError
 
@@ -53,15 +53,15 @@ class Split:
 
     def sample_id(self, i: int) -> str | int:
         """What the dataset calls the sample (VQA: the question id)."""
-        value = self._column("sample_id")[i]
-        return value if isinstance(value, str) else int(value)  # type: ignore[arg-type]
+        value: Any = self._column("sample_id")[i]
+        return value if isinstance(value, str) else int(value)
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns beside text, images and sample id."""
         return [name for name in self.file.columns if name not in STRUCTURAL]
 
-    def value(self, column: str, i: int) -> Value:
+    def value(self, column: str, i: int) -> Any:
         """Row ``i`` of a column: int, float, str, list of str, or an array."""
         return self._column(column)[i]
 

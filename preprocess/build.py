@@ -1,0 +1,196 @@
+"""Build a data-bin: survey, tokenizer, image packs, splits, metadata, in this order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mt_fairseq.data import tokenizer_build
+from mt_fairseq.data.files import sha256_of, write_text
+from mt_fairseq.data.image_pack import PackReader
+from mt_fairseq.data.metadata import (
+    BUILDING,
+    DATA_BIN_VERSION,
+    FORMAT,
+    LABEL_FILE,
+    METADATA_FILE,
+    label_lines,
+    read_metadata,
+)
+from mt_fairseq.data.tokenizer import TextTokenizer
+from mt_fairseq.errors import UserError
+from preprocess.check import SplitChecker
+from preprocess.datasets import READERS, Reader
+from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
+from preprocess.options import Options, deciding, options_of
+from preprocess.pack_images import image_faults, missing_packs, pack_images, pack_sizes
+from preprocess.records import Record
+from preprocess.survey import Survey, chosen_splits, classes_of, survey
+from preprocess.write_split import SplitWriter
+
+
+def build(args: argparse.Namespace) -> int:
+    """Run ``python -m preprocess DATASET``."""
+    options = options_of(args)
+    check_destination(options)
+    reader = READERS[options.dataset](Path(args.raw), args)
+    splits = chosen_splits(reader, options)
+    say(f"reading the records of {', '.join(splits)} in {reader.raw}")
+    found = survey(reader, splits, options)
+    classes = classes_of(found, reader, options)
+    labels = None if classes is None else label_lines(classes)
+    tokenizer = _tokenizer(reader, splits, found, options)
+    plan = plan_of({**deciding(options), "tokenizer": tokenizer.fingerprint,
+                    "labels": labels and len(classes or ())}, found.images.position)  # fmt: skip
+    if options.resume and (options.dest / METADATA_FILE).is_file():
+        must_agree(read_metadata(options.dest)["plan"], plan, options.dest)
+        say(f"{options.dest} is complete already")
+        return 0
+    begin(options, plan)
+    pack_images(found.images, options)
+    missing = missing_packs(options, len(found.images.position))
+    if options.shard:
+        part = f"{options.shard[0]}/{options.shard[1]}"
+        say(f"shard {part} is done; {len(missing)} packs of other shards are missing here")
+        say("when all shards are in this folder, run with --resume and without --shard")
+        return 0
+    tokenizer.save(options.dest)
+    _write_dictionaries(options.dest, tokenizer, labels)
+    summaries = _write_splits(reader, splits, found, options, tokenizer, classes)
+    metadata = _metadata(options, plan, tokenizer, classes, summaries, len(found.images.position))
+    finish(options.dest, metadata)
+    _report(options.dest, metadata)
+    return 0
+
+
+def say(line: str) -> None:
+    """Progress for people, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _texts(reader: Reader, splits: list[str], found: Survey) -> Iterator[str]:
+    """Texts that a tokenizer is trained on: of the train split, or of the first one."""
+    split = "train" if "train" in splits else splits[0]
+    every = -(-found.samples[split] // tokenizer_build.MAX_TRAINING_TEXTS)
+    checker = SplitChecker(found.images)
+    good = (r for r in checker.judge(reader.records(split)) if isinstance(r, Record))
+    for i, record in enumerate(good):
+        if i % every == 0:
+            yield record.text
+
+
+def _tokenizer(reader: Reader, splits: list[str], found: Survey, options: Options) -> TextTokenizer:
+    if options.tokenizer == "sentencepiece":
+        say("training a SentencePiece tokenizer")
+    tokenizer = tokenizer_build.obtain(
+        options.tokenizer, _texts(reader, splits, found), options.vocab_size
+    )
+    size = len(tokenizer.symbols)
+    if options.tokenizer == "sentencepiece" and size < options.vocab_size:
+        say(f"the texts are enough for {size} symbols, not for --vocab-size {options.vocab_size}")
+    return tokenizer
+
+
+def _write_dictionaries(dest: Path, tokenizer: TextTokenizer, labels: str | None) -> None:
+    words = tokenizer.symbols
+    # fairseq's Dictionary.load brings these four by itself
+    start = 4 if words[:4] == list(tokenizer_build.SPECIAL_PIECES) else 0
+    write_text(dest / "dict.txt", "".join(f"{word} 1\n" for word in words[start:]))
+    if labels is not None:
+        write_text(dest / LABEL_FILE, labels)
+
+
+def _write_splits(
+    reader: Reader,
+    splits: list[str],
+    found: Survey,
+    options: Options,
+    tokenizer: TextTokenizer,
+    classes: list[str] | None,
+) -> dict[str, Any]:
+    count = len(found.images.position)
+    found.images.faults.update(image_faults(options, count))
+    index = _global_index(options, count)
+    summaries = {}
+    for split in splits:
+        writer = SplitWriter(split, options, tokenizer, classes, index)
+        checker = SplitChecker(found.images)
+        with tqdm(total=found.records[split], unit="text", desc=f"{split} texts") as bar:
+            summaries[split] = writer.write(checker, reader.records(split), bar)
+    return summaries
+
+
+def _global_index(options: Options, images: int) -> dict[str, int]:
+    """Key -> index over all packs, bad pictures left out."""
+    index: dict[str, int] = {}
+    for row in pack_sizes(options, images):
+        pack = PackReader(options.dest / str(row["file"]))
+        for i in range(len(pack)):
+            index[pack.key(i)] = len(index)
+    if not index:
+        raise UserError("none of the pictures can be used; see the reasons with --on-error fail")
+    return index
+
+
+def _metadata(
+    options: Options,
+    plan: dict[str, Any],
+    tokenizer: TextTokenizer,
+    classes: list[str] | None,
+    splits: dict[str, Any],
+    images: int,
+) -> dict[str, Any]:
+    packs = pack_sizes(options, images)
+    return {
+        "format": FORMAT,
+        "version": DATA_BIN_VERSION,
+        "dataset": options.dataset,
+        "plan": plan,
+        "tokenizer": {
+            "kind": tokenizer.kind,
+            "name": options.tokenizer,
+            "symbols": len(tokenizer.symbols),
+            "fingerprint": tokenizer.fingerprint,
+        },
+        "labels": None if classes is None else len(classes),
+        "max_text_len": options.max_text_len,
+        "images": {
+            "count": sum(int(str(row["images"])) for row in packs),
+            "encoding": options.store,
+            "resize": options.resize,
+            "packs": packs,
+        },
+        "splits": splits,
+        "files": _checksums(options.dest),
+    }
+
+
+def _checksums(dest: Path) -> dict[str, Any]:
+    paths = [path for path in sorted(dest.rglob("*"))
+             if path.is_file() and path.relative_to(dest).parts[0] != BUILDING]  # fmt: skip
+    return {path.relative_to(dest).as_posix(): {"bytes": path.stat().st_size,
+                                                "sha256": sha256_of(path)}
+            for path in paths}  # fmt: skip
+
+
+def _report(dest: Path, metadata: dict[str, Any]) -> None:
+    for name, split in metadata["splits"].items():
+        line = f"{name}: {split['samples']:,} samples on {split['images']:,} images"
+        if split["skipped"]:
+            line += f", {len(split['skipped']):,} records left out (listed in metadata.json)"
+        if split["longer_than_max_text_len"]:
+            line += (
+                f", {split['longer_than_max_text_len']:,} texts longer than "
+                f"{metadata['max_text_len']} tokens (stored whole, cut in training)"
+            )
+        say(line)
+    say(f"wrote {dest}: {metadata['images']['count']:,} images in "
+        f"{len(metadata['images']['packs'])} packs, {metadata['tokenizer']['symbols']:,} symbols"
+        + (f", {metadata['labels']:,} classes" if metadata["labels"] else ""))  # fmt: skip
+
+

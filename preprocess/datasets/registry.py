@@ -1,0 +1,85 @@
+"""Readers by name, and what every reader must offer."""
+
+from __future__ import annotations
+
+import argparse
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from mt_fairseq.errors import UserError
+from preprocess.records import BadRecord, Record
+
+READERS: dict[str, type[Reader]] = {}
+
+
+class Reader(ABC):
+    """Raw files of one dataset as records.
+
+    ``records`` is called more than once and must give the same records in the same order. A reader
+    raises UserError only for a file as a whole; a fault of one record is a :class:`BadRecord`.
+
+    Attributes:
+        summary: one line for ``--help``.
+        layout: the tree of files that it expects, for ``--help`` and for errors.
+        has_answers: whether records may carry answers, so that the answer options apply.
+    """
+
+    summary: ClassVar[str]
+    layout: ClassVar[str]
+    has_answers: ClassVar[bool] = False
+
+    def __init__(self, raw: Path, args: argparse.Namespace) -> None:
+        self.raw = raw
+        self.image_root = Path(args.image_root) if args.image_root else raw
+        for folder in (self.raw, self.image_root):
+            if not folder.is_dir():
+                raise UserError(f"{folder}: there is no such folder")
+
+    @classmethod  # noqa: B027 - most datasets have no options of their own
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add options of this dataset alone."""
+
+    @abstractmethod
+    def splits(self) -> list[str]:
+        """Names of the splits whose files are there."""
+
+    @abstractmethod
+    def records(self, split: str) -> Iterator[Record | BadRecord]:
+        """Records of a split in the order of the raw files."""
+
+    def classes(self) -> list[str] | None:
+        """Class names in order, where the dataset fixes them; None to take them from the data."""
+        return None
+
+    def image_path(self, key: str) -> Path:
+        """File of an image."""
+        return self.image_root / key
+
+    def nothing_found(self) -> UserError:
+        """The error for a folder that does not look as it should."""
+        tree = "; ".join(line.strip() for line in self.layout.strip().splitlines())
+        return UserError(f"{self.raw}: none of the expected files is there ({tree})")
+
+
+def register_reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
+    """Class decorator: make a reader known as ``python -m preprocess NAME``."""
+
+    def register(reader: type[Reader]) -> type[Reader]:
+        if name in READERS:
+            raise ValueError(f"two readers are called {name!r}")
+        READERS[name] = reader
+        return reader
+
+    return register
+
+
+def missing_field(value: object, *names: str) -> str | None:
+    """Why ``value`` is no JSON object with these fields, or None if it is one."""
+    if not isinstance(value, dict):
+        return "is no JSON object"
+    missing = [f'"{name}"' for name in names if name not in value]
+    if missing:
+        return f"lacks {', '.join(missing)} (it has {', '.join(map(str, value)) or 'nothing'})"
+    return None

@@ -1,0 +1,122 @@
+"""Read a list inside a large JSON object element by element, with flat memory.
+
+The annotation files of VQA v2 hold 4 million answers in 365 MB; parsed at once they take gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from mt_fairseq.errors import UserError
+
+CHUNK = 1 << 20
+SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def stream_list(path: Path, key: str) -> Iterator[Any]:
+    """Elements of the list under ``key`` of the top-level object of a JSON file.
+
+    Errors: UserError for a missing file, text that is no JSON (with its position), or no such list.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            yield from _Parser(path, stream).elements(key)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason})") from error
+
+
+class _Parser:
+    """A window of text that moves through the file."""
+
+    def __init__(self, path: Path, stream: TextIO) -> None:
+        self.path, self.stream = path, stream
+        self.text, self.at = "", 0
+        self.passed = 0  # characters already dropped in front of the window
+        self.decoder = json.JSONDecoder()
+
+    def elements(self, key: str) -> Iterator[Any]:
+        """Walk the members of the top-level object until ``key``; skip the others."""
+        self._expect("{")
+        found: list[str] = []
+        while self._peek() != "}":
+            name = self._value()
+            self._expect(":")
+            if name == key:
+                if self._peek() != "[":
+                    raise UserError(f'{self.path}: "{key}" is no list')
+                yield from self._items()
+                return
+            self._skip()
+            found.append(str(name))
+            if self._peek() == ",":
+                self._expect(",")
+        raise UserError(
+            f'{self.path}: has no list "{key}" (only {", ".join(found) or "an empty object"})'
+        )
+
+    def _items(self) -> Iterator[Any]:
+        self._expect("[")
+        while self._peek() != "]":
+            yield self._value()
+            if self._peek() == ",":
+                self._expect(",")
+                if self._peek() == "]":
+                    raise self._error("a comma before the end of a list")
+            elif self._peek() != "]":
+                raise self._error("expected a comma or the end of a list")
+        self._expect("]")
+
+    def _skip(self) -> None:
+        """Pass over a value; lists element by element, because they may be long."""
+        if self._peek() == "[":
+            for _ in self._items():
+                pass
+        else:
+            self._value()
+
+    def _more(self) -> bool:
+        """Drop what has been read and add a chunk; chunks grow with the value being read."""
+        rest = self.text[self.at :]
+        new = self.stream.read(max(CHUNK, len(rest)))
+        self.passed += self.at
+        self.text, self.at = rest + new, 0
+        return bool(new)
+
+    def _peek(self) -> str:
+        """The next character that is no white space."""
+        while True:
+            match = SPACE.match(self.text, self.at)
+            self.at = match.end() if match else self.at
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self._more():
+                raise self._error("the file ends too early")
+
+    def _expect(self, mark: str) -> None:
+        if self._peek() != mark:
+            raise self._error(f"expected {mark!r}")
+        self.at += 1
+
+    def _value(self) -> Any:
+        self._peek()
+        while True:
+            try:
+                value, end = self.decoder.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                if not self._more():
+                    raise self._error(error.msg) from error
+                continue
+            if end == len(self.text) and self._more():
+                continue  # a number may go on in what was added: read it again
+            self.at = min(end, len(self.text))
+            return value
+
+    def _error(self, reason: str) -> UserError:
+        where = self.passed + self.at + 1
+        return UserError(f"{self.path}: not valid JSON (character {where:,}: {reason})")

@@ -1,0 +1,41 @@
+"""What a reader gives: one record a sample, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sample as plain values.
+
+    Args:
+        where: what messages call it ("question 458752000").
+        sample_id: its id in the dataset, unique within a split.
+        text: caption, question, hypothesis, ...
+        images: keys of its images (one, or two for NLVR2), the same count in all of a dataset.
+        answers: what the annotators said (VQA), or None where there is no annotation.
+        majority: the answer that decides its class and counts for the answer vocabulary.
+        label: its class by name (classification), or None.
+        extra: further columns by name: int, float, str, list of str, or a fixed-length sequence
+            of numbers (a box).
+    """
+
+    where: str
+    sample_id: int | str
+    text: str
+    images: tuple[str, ...]
+    answers: tuple[str, ...] | None = None
+    majority: str | None = None
+    label: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that cannot be used: where it stands, and why."""
+
+    where: str
+    reason: str

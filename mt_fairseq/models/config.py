@@ -3,8 +3,6 @@
 A value of 0 or "" means "as the named encoder has it".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass

@@ -1,7 +1,5 @@
 """ManagerTower (ACL 2023): managers aggregate the top N layers of both encoders at every level."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.config import ENCODER_WEIGHTS, TwoTowerConfig
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.experts import ExpertInput
-from mt_fairseq.modules.aggregation.managers import MANAGERS, ManagerOptions, build_manager
+from mt_fairseq.modules.aggregation.managers import MANAGERS, Manager, ManagerOptions, build_manager
 from mt_fairseq.modules.two_tower import TwoTower
 
 MANAGER_TYPE = ChoiceEnum(list(MANAGERS))
@@ -43,6 +41,12 @@ class ManagerTowerConfig(TwoTowerConfig):
     )
     num_managed_layers: int = field(
         default=6, metadata={"help": "top layers N of each encoder that are managed"}
+    )
+    num_managed_text_layers: int = field(
+        default=0, metadata={"help": "the same for the text alone (0: --num-managed-layers)"}
+    )
+    num_managed_image_layers: int = field(
+        default=0, metadata={"help": "the same for the image alone (0: --num-managed-layers)"}
     )
     unmasked_fused_query: bool = field(
         default=False,
@@ -92,43 +96,48 @@ class ManagerTowerModel(TwoTowerModel):
 
     @classmethod
     def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
-        count, width = cfg.num_managed_layers, cfg.hidden_size
-        options = ManagerOptions(
-            width=width,
-            num_experts=count,
-            query=str(cfg.manager_query),
-            weight=str(cfg.manager_weight),
-            noise=cfg.manager_noise,
-            unmasked_query=cfg.unmasked_fused_query,
-            eps=cfg.aggregation_norm_eps,
-        )
-
-        def experts(which: str, encoder_width: int, layers: int) -> ExpertInput:
-            if count > layers:
-                raise UserError(
-                    f"--num-managed-layers {count}, but the {which} encoder has {layers} layers"
-                )
-            return ExpertInput(encoder_width, width, layers - count, layers)
-
-        def managers() -> list[Any]:
-            levels = range(cfg.num_cross_modal_layers)
-            return [build_manager(str(cfg.manager_type), options, level) for level in levels]
-
+        text_count = cfg.num_managed_text_layers or cfg.num_managed_layers
+        image_count = cfg.num_managed_image_layers or cfg.num_managed_layers
         return TwoTower(
             text_encoder,
             vision_encoder,
-            experts("text", text_encoder.width, len(text_encoder.layers)),
-            experts("vision", vision_encoder.width, len(vision_encoder.blocks)),
+            _experts(cfg, "text", text_count, text_encoder.width, len(text_encoder.layers)),
+            _experts(cfg, "vision", image_count, vision_encoder.width, len(vision_encoder.blocks)),
             cls.build_cross_modal(
                 cfg,
-                text_aggregations=managers(),
-                image_aggregations=managers(),
+                text_aggregations=_managers(cfg, text_count),
+                image_aggregations=_managers(cfg, image_count),
                 share_normalisation=True,
             ),
-            width=width,
-            num_text_layers=count,
-            num_image_layers=count,
+            width=cfg.hidden_size,
+            num_text_layers=text_count,
+            num_image_layers=image_count,
         )
+
+
+def _experts(cfg: DictConfig, which: str, count: int, width: int, layers: int) -> ExpertInput:
+    """The top ``count`` of an encoder's ``layers``, each with its row of layer embeddings."""
+    if count > layers:
+        raise UserError(
+            f"{count} managed layers, but the {which} encoder has {layers} layers: "
+            "lower --num-managed-layers"
+        )
+    return ExpertInput(width, cfg.hidden_size, layers - count, layers)
+
+
+def _managers(cfg: DictConfig, count: int) -> list[Manager]:
+    """One modality's managers, one for each cross-modal layer; they share nothing."""
+    options = ManagerOptions(
+        width=cfg.hidden_size,
+        num_experts=count,
+        query=str(cfg.manager_query),
+        weight=str(cfg.manager_weight),
+        noise=cfg.manager_noise,
+        unmasked_query=cfg.unmasked_fused_query,
+        eps=cfg.aggregation_norm_eps,
+    )
+    levels = range(cfg.num_cross_modal_layers)
+    return [build_manager(str(cfg.manager_type), options, level) for level in levels]
 
 
 @register_model("managertower_base", dataclass=ManagerTowerConfig)

@@ -136,7 +136,7 @@ class TwoTowerModel(BaseFairseqModel):
         self.heads[name] = head
         tag_head(head)
         if name == "nlvr2":
-            self._add_second_image_type()
+            self.add_second_image_type()
 
     def _make_head(self, name: str, classes: int, **options: Any) -> nn.Module:
         cfg, width = self.cfg, self.network.width
@@ -155,7 +155,7 @@ class TwoTowerModel(BaseFairseqModel):
             return ContrastiveHead(text, vision, classes, **options)
         raise UserError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
 
-    def _add_second_image_type(self) -> None:
+    def add_second_image_type(self) -> None:
         """Grow the token-type table to three rows; row 2 starts as a copy of row 1."""
         old = self.network.token_types.weight
         if len(old) > 2:

@@ -117,13 +117,11 @@ class StaticManager(Manager):
         )
 
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
-        """-> managed input (B, T, D); weights (N, D), in training with noise (B, N, T, D)."""
+        """-> managed input (B, T, D); weights (N, D or 1), with noise (B, N, T, D)."""
         weights = self.expert_weights(self.scores, inputs.experts)
         managed = self.weighted_sum(inputs.experts, weights)
         if inputs.previous:
             managed = torch.addcmul(managed, self.normed_previous(inputs), self.previous_weight)
-        if weights.dim() == 2:
-            weights = weights.expand(-1, self.options.width)
         return managed, weights
 
 

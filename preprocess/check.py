@@ -25,7 +25,7 @@ class ImageTable:
             reason = file_fault(self.path_of(key))
             if reason is None:
                 return None
-            self.faults[key] = reason
+            self.faults[key] = f"image {key} {reason}"
         return self.faults[key]
 
     def use(self, key: str) -> None:
@@ -38,15 +38,15 @@ def file_fault(path: Path) -> str | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return f"image {path} is missing"
+        return "is missing"
     except (OSError, ValueError) as error:
-        return f"image {path} cannot be read ({error})"
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if os.path.isdir(path):
-        return f"image {path} is a folder"
+        return "is a folder"
     if status.st_size == 0:
-        return f"image {path} is empty"
+        return "is empty"
     if not os.access(path, os.R_OK):
-        return f"image {path} cannot be read (permission denied)"
+        return "cannot be read (permission denied)"
     return None
 
 

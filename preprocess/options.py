@@ -131,13 +131,15 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 
 def deciding(options: Options) -> dict[str, Any]:
-    """The options that decide the bytes of a data-bin: a resumed run must name the same."""
+    """The options that decide the bytes of a data-bin: a resumed run must name the same.
+
+    ``--on-error`` is none of them: a run that failed may go on with ``skip``.
+    """
     return {
         "dataset": options.dataset,
         "images_per_pack": options.images_per_pack,
         "max_text_len": options.max_text_len,
         "min_answer_count": options.min_answer_count,
-        "on_error": "skip" if options.skip_bad else "fail",
         "resize": options.resize,
         "splits": list(options.splits) if options.splits else None,
         "store": options.store,

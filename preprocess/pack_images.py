@@ -81,10 +81,10 @@ def _write_pack(
             if item.fault is None:
                 writer.add(item.key, item.data, item.height, item.width)
             elif options.skip_bad:
-                faults.append([item.key, item.fault])
+                faults.append([item.key, f"image {item.fault}"])
             else:
                 raise UserError(
-                    f"{item.fault} (--on-error skip leaves such pictures out; finished packs are "
+                    f"image {item.fault} (--on-error skip leaves such pictures out; finished packs are "
                     "kept, --resume goes on with them)"
                 )
             progress(1)
@@ -149,6 +149,11 @@ def image_faults(options: Options, images: int) -> dict[str, str]:
         if not path.is_file():
             raise UserError(f"{path}: missing; copy the folder `{BUILDING}` of every shard as well")
         faults.update(read_json(path))
+    if faults and not options.skip_bad:
+        raise UserError(
+            f"{next(iter(faults.values()))} (left out by an earlier run; go on with --resume "
+            "--on-error skip, or mend the picture and start anew with --overwrite)"
+        )
     return faults
 
 

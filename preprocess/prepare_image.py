@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from mt_fairseq.data.decode import decode_image
+from mt_fairseq.data.decode import decode_image, shown_size
 from mt_fairseq.errors import UserError
 
 JPEG_QUALITY = 95
@@ -29,47 +29,26 @@ def prepare(key: str, path: str, resize: int | None, store: str) -> Prepared:
     try:
         with open(path, "rb") as stream:
             data = stream.read()
-        if store == "encoded" and resize is None:
-            return _as_it_came(key, data, path)
-        # A JPEG twice as large as wanted is large enough to shrink from.
-        image = decode_image(data, path, None if resize is None else 2 * resize)
-        full = _full_size(data, image)
-        if resize is None or min(full) <= resize:
-            if store == "encoded":
-                return Prepared(key, data, full[1], full[0])
-            image = decode_image(data, path)
-        else:
-            image = shrink(image, full, resize)
-            data = _jpeg(image)
-        if store == "pixels":
-            data = image.tobytes()
+        height, width = shown_size(data, key) if data else (0, 0)
+        smaller = resize is not None and min(height, width) > resize
+        if store == "encoded" and not smaller:
+            decode_image(data, key, min_side=1)  # the lowest resolution still reads all of a file
+            return Prepared(key, data, height, width)
+        # A JPEG decoded at twice the size wanted is large enough to shrink from.
+        image = decode_image(data, key, 2 * resize if smaller and resize else None)
+        if smaller and resize:
+            image = shrink(image, (height, width), resize)
+        data = image.tobytes() if store == "pixels" else _jpeg(image)
         return Prepared(key, data, image.height, image.width)
     except UserError as error:
         return Prepared(key, fault=str(error))
     except OSError as error:
-        return Prepared(key, fault=f"{path}: cannot be read ({error.strerror or error})")
-
-
-def _as_it_came(key: str, data: bytes, path: str) -> Prepared:
-    """Keep the bytes; decode at the lowest resolution, which still reads all of a file."""
-    image = decode_image(data, path, min_side=1)
-    width, height = _full_size(data, image)
-    return Prepared(key, data, height, width)
-
-
-def _full_size(data: bytes, decoded: Image.Image) -> tuple[int, int]:
-    """(width, height) of the picture as shown, were it decoded at full resolution."""
-    with Image.open(io.BytesIO(data)) as header:
-        width, height = header.size
-    # the decoder has turned the picture if the longer side lies the other way
-    if (width - height) * (decoded.width - decoded.height) < 0:
-        return height, width
-    return width, height
+        return Prepared(key, fault=f"{key}: cannot be read ({error.strerror or error})")
 
 
 def shrink(image: Image.Image, full: tuple[int, int], side: int) -> Image.Image:
-    """Resize to the shorter side ``side``, keeping the shape of the ``full`` (width, height)."""
-    width, height = full
+    """Resize to the shorter side ``side``, keeping the shape of the ``full`` (height, width)."""
+    height, width = full
     if width < height:
         size = (side, max(side, round(height * side / width)))
     else:

@@ -79,7 +79,7 @@ def _survey_split(result: Survey, reader: Reader, split: str, options: Options) 
             result.images.use(key)
     if total == 0:
         raise UserError(f"split {split!r} of {reader.raw} has no records at all")
-    _must_be_usable(first_fault, total, good, split, options)
+    _must_be_usable(first_fault, total, good, f"of split {split!r} in {_places(reader)}", options)
     if len(np.unique(np.asarray(seen))) < good:
         raise UserError(f"{_twice(reader, split, checker)} (split {split!r})")
     result.samples[split] = good
@@ -98,19 +98,26 @@ def _counted(records: Iterator[Record | BadRecord], result: Survey) -> Iterator[
 
 
 def _must_be_usable(
-    fault: BadRecord | None, total: int, good: int, split: str, options: Options
+    fault: BadRecord | None, total: int, good: int, source: str, options: Options
 ) -> None:
     if fault is None:
         return
     message = f"{fault.where}: {fault.reason}"
     bad = total - good
     if good == 0:
-        raise UserError(f"{message} (none of the {total:,} records of split {split!r} can be used)")
+        raise UserError(f"{message} (none of the {total:,} records {source} can be used)")
     if not options.skip_bad:
         raise UserError(
-            f"{message} ({bad:,} of {total:,} records of split {split!r} are bad; --on-error skip "
+            f"{message} ({bad:,} of {total:,} records {source} are bad; --on-error skip "
             "leaves them out and lists them in metadata.json)"
         )
+
+
+def _places(reader: Reader) -> str:
+    """Where records and pictures were looked for."""
+    if reader.image_root == reader.raw:
+        return str(reader.raw)
+    return f"{reader.raw} with pictures in {reader.image_root}"
 
 
 def _twice(reader: Reader, split: str, checker: SplitChecker) -> str:

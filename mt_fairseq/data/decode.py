@@ -85,13 +85,26 @@ def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
     return (-(-size[0] * side // shorter), -(-size[1] * side // shorter))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; unreadable EXIF data turn nothing."""
+def shown_size(data: bytes, name: str) -> tuple[int, int]:
+    """(height, width) of the picture after EXIF rotation, from its header alone."""
+    image = _open(data, name)
+    width, height = image.size
+    return (width, height) if _orientation(image) >= 5 else (height, width)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; unreadable EXIF data turn nothing."""
     try:
-        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
+        found = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF blocks are common in web pictures and say nothing then
-        return image
-    return image if turn is None else image.transpose(turn)
+        return 1
+    return found if found in TURNS else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation."""
+    orientation = _orientation(image)
+    return image if orientation == 1 else image.transpose(TURNS[orientation])
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -79,7 +79,7 @@ class Coco(Reader):
 
     def _karpathy_records(self, path: Path, split: str) -> Iterator[Record | BadRecord]:
         for i, item in enumerate(stream_list(path, "images")):
-            where = f"{path}: images[{i}]"
+            where = f"{path.name}: images[{i}]"
             reason = missing_field(item, "filename", "split", "sentences")
             if reason:
                 yield BadRecord(where, reason)
@@ -94,23 +94,23 @@ class Coco(Reader):
         for i, item in enumerate(stream_list(path, "images")):
             reason = missing_field(item, "id", "file_name")
             if reason:
-                yield BadRecord(f"{path}: images[{i}]", reason)
+                yield BadRecord(f"{path.name}: images[{i}]", reason)
             else:
                 names[item["id"]] = item["file_name"]
         without = dict.fromkeys(names)
         for i, item in enumerate(stream_list(path, "annotations")):
             reason = missing_field(item, "id", "image_id", "caption")
             if reason:
-                yield BadRecord(f"{path}: annotations[{i}]", reason)
+                yield BadRecord(f"{path.name}: annotations[{i}]", reason)
             elif item["image_id"] not in names:
-                reason = f"its image {item['image_id']} is not listed in {path}"
+                reason = f"its image {item['image_id']} is not listed"
                 yield BadRecord(f"caption {item['id']}", reason)
             else:
                 without.pop(item["image_id"], None)
                 key = f"{folder}/{names[item['image_id']]}"
                 yield _caption(item["id"], item["caption"], key, item["image_id"])
         for image_id in without:
-            yield BadRecord(f"image {image_id} ({names[image_id]})", f"has no caption in {path}")
+            yield BadRecord(f"image {image_id} ({names[image_id]})", "has no caption")
 
 
 def _karpathy_captions(item: dict[str, Any], where: str) -> Iterator[Record | BadRecord]:

@@ -33,7 +33,7 @@ class Annotations:
         for i, item in enumerate(stream_list(self.path, "annotations")):
             reason = missing_field(item, "question_id", "answers", "multiple_choice_answer")
             if reason:
-                self.faults.append(BadRecord(f"{self.path}: annotations[{i}]", reason))
+                self.faults.append(BadRecord(f"{self.path.name}: annotations[{i}]", reason))
             else:
                 yield item
 
@@ -52,7 +52,7 @@ class Annotations:
         self.passed.update((item["question_id"], item) for item in self.stream)
         yield from self.faults
         for question_id in self.passed:
-            yield BadRecord(f"annotation of question {question_id}", f"no question in {self.path}")
+            yield BadRecord(f"annotation of question {question_id}", "has no question")
 
 
 @register_reader("vqav2")
@@ -93,12 +93,12 @@ class VqaV2(Reader):
             if not reason and not isinstance(item["image_id"], int):
                 reason = f'"image_id" is no whole number: {item["image_id"]!r}'
             if reason:
-                yield BadRecord(f"{questions}: questions[{i}]", reason)
+                yield BadRecord(f"{questions.name}: questions[{i}]", reason)
             elif annotations is None:
                 yield _record(item, folder, None)
             else:
                 found = annotations.find(item["question_id"])
-                yield _annotated(item, folder, found, annotations.path)
+                yield _annotated(item, folder, found)
         if annotations is not None:
             yield from annotations.left_over()
 
@@ -113,18 +113,18 @@ class VqaV2(Reader):
 
 
 def _annotated(
-    item: dict[str, Any], folder: str, annotation: dict[str, Any] | None, path: Path
+    item: dict[str, Any], folder: str, annotation: dict[str, Any] | None
 ) -> Record | BadRecord:
     where = f"question {item['question_id']}"
     if annotation is None:
-        return BadRecord(where, f"has no annotation in {path}")
+        return BadRecord(where, "has no annotation")
     answers = annotation["answers"]
     if not isinstance(answers, list) or not answers:
-        return BadRecord(where, f'has no answers in {path} ("answers" is {answers!r})')
+        return BadRecord(where, f'has no answers ("answers" is {answers!r})')
     for i, answer in enumerate(answers):
         reason = missing_field(answer, "answer")
         if reason:
-            return BadRecord(where, f"answers[{i}] in {path} {reason}")
+            return BadRecord(where, f"answers[{i}] {reason}")
     return _record(item, folder, annotation)
 
 

@@ -13,6 +13,12 @@ import shutil
 import warnings
 from typing import Any
 
+HYDRA_WARNINGS = (
+    "Usage of deprecated keyword in package header",
+    "is validated against ConfigStore schema with the same name",
+    "The strict flag in the compose API is deprecated",
+    "The version_base parameter is not specified",
+)
 _applied = False
 
 
@@ -25,7 +31,7 @@ def apply() -> None:
     allow_namespace_in_checkpoints()
     keep_bf16_off_tpu()
     make_checkpoint_copies_atomic()
-    silence_pin_memory_warning()
+    silence_warnings_about_fairseq()
 
 
 def allow_namespace_in_checkpoints() -> None:
@@ -80,6 +86,12 @@ def make_checkpoint_copies_atomic() -> None:
     PathManager.copy = staticmethod(copy)
 
 
-def silence_pin_memory_warning() -> None:
-    """fairseq pins memory always; on a machine without accelerator torch warns at every epoch."""
+def silence_warnings_about_fairseq() -> None:
+    """Warnings at every command that its user can do nothing about.
+
+    fairseq pins memory always, which torch reports on a machine without accelerator; and its use
+    of Hydra's older interface fills a screen.
+    """
     warnings.filterwarnings("ignore", message=".*'pin_memory' argument is set as true.*")
+    for message in HYDRA_WARNINGS:
+        warnings.filterwarnings("ignore", message=rf"\s*.*{message}", category=UserWarning)

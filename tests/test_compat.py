@@ -75,7 +75,7 @@ def test_copy_refuses_to_overwrite_unless_told(tmp_path: Path) -> None:
 
 def test_pin_memory_warning_is_silenced_and_others_are_not() -> None:
     code = (
-        "import warnings, mt_fairseq.compat as c; c.silence_pin_memory_warning();"
+        "import warnings, mt_fairseq.compat as c; c.silence_warnings_about_fairseq();"
         "warnings.warn(\"'pin_memory' argument is set as true but no accelerator is found\");"
         "warnings.warn('something else')"
     )

@@ -1,7 +1,5 @@
 """AdamW with the reference's update rule and parameter groups."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Linear warm-up and linear decay to zero, as the reference has it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,11 +1,9 @@
 """What the tasks share: the data-bin, the resolution, and what a checkpoint must carry."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
@@ -17,6 +15,7 @@ from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation.results import Results, start_results
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 
 logger = logging.getLogger(__name__)
@@ -28,21 +27,21 @@ DEFAULT_MAX_TEXT_LEN = 50
 @dataclass
 class VisionLanguageConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "data-bin that `preprocess` wrote"})
-    image_size: str | None = field(
+    image_size: Optional[str] = field(
         default=None,
         metadata={
             "help": "resolution in pixels, SIDE or HEIGHTxWIDTH "
             "(default: that of the checkpoint that is loaded; 288 without one)"
         },
     )
-    max_text_len: int | None = field(
+    max_text_len: Optional[int] = field(
         default=None,
         metadata={
             "help": "longest text in tokens, <s> and </s> counted; longer ones are cut "
             "(default: that of the checkpoint that is loaded; 50 without one)"
         },
     )
-    train_transform: str | None = field(
+    train_transform: Optional[str] = field(
         default=None,
         metadata={
             "help": "what training pictures go through: center_crop, augment or square "
@@ -52,8 +51,8 @@ class VisionLanguageConfig(FairseqDataclass):
     seed: int = II("common.seed")
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: str | None = II("checkpoint.finetune_from_model")
-    path: str | None = II("common_eval.path")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    path: Optional[str] = II("common_eval.path")
 
 
 def parse_image_size(text: str) -> tuple[int, int]:
@@ -84,7 +83,7 @@ class VisionLanguageTask(FairseqTask):
         super().__init__(cfg)
         self.data_bin = data_bin
         self.image_positions = 0
-        self.inference_split: str | None = None
+        self.results: Results | None = None
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
         initial = self.find_initial_checkpoint()
@@ -102,7 +101,7 @@ class VisionLanguageTask(FairseqTask):
     @classmethod
     def setup_task(
         cls, cfg: VisionLanguageConfig, from_checkpoint: bool = False, **kwargs: Any
-    ) -> VisionLanguageTask:
+    ) -> "VisionLanguageTask":
         """Open the data-bin; a task rebuilt from a checkpoint does without where it is gone."""
         if from_checkpoint and not Path(cfg.data).exists():
             return cls(cfg, None)
@@ -170,7 +169,7 @@ class VisionLanguageTask(FairseqTask):
         self.labels = labels if self.needs_labels else None
         self.dictionary = TextDictionary(tokenizer)
         self.label_dictionary = (
-            LabelDictionary(self.labels, self.dictionary) if self.labels is not None else None
+            LabelDictionary(self.labels, self.dictionary.pad()) if self.labels is not None else None
         )
 
     @property
@@ -233,8 +232,8 @@ class VisionLanguageTask(FairseqTask):
         training = split == "train" and task_cfg is None
         transform = self.build_transform(training)
         self.datasets[split] = self.build_dataset(split, transform, shuffle=training)
-        if task_cfg is not None:
-            self.inference_split = split
+        if task_cfg is not None and self.label_dictionary is not None:
+            self.results = start_results(self.data_bin, split)
 
     def dataset_arguments(self) -> dict[str, Any]:
         """Arguments that every dataset takes."""
@@ -243,6 +242,13 @@ class VisionLanguageTask(FairseqTask):
             "image_positions": self.image_positions,
             "seed": self.cfg.seed,
         }
+
+    def inference_step(self, generator: Any, models: list[Any], sample: Any, **kwargs: Any) -> Any:
+        """Hypotheses of a batch, which are also collected for scorers and writers."""
+        hypotheses = super().inference_step(generator, models, sample, **kwargs)
+        if self.results is not None:
+            self.results.add(sample["id"].tolist(), hypotheses)
+        return hypotheses
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)

@@ -3,8 +3,6 @@
 Source: ManagerTower, section 4.3 and appendix A.1.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from fairseq.dataclass import ChoiceEnum

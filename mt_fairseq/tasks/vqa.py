@@ -3,14 +3,14 @@
 Source: ManagerTower, section 4 and appendix A.2.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
+from typing import Any
 
 from fairseq.tasks import register_task
 
 from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.data.vqa_dataset import VqaDataset
+from mt_fairseq.evaluation.generator import LabelGenerator
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
 
 
@@ -51,3 +51,7 @@ class VqaTask(VisionLanguageTask):
             shuffle=shuffle,
             **self.dataset_arguments(),
         )
+
+    def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> LabelGenerator:
+        """``--nbest`` answers a question; fairseq-generate writes them as one-token hypotheses."""
+        return LabelGenerator(self.label_dictionary, "vqa", args.nbest, scores="sigmoid")

@@ -12,7 +12,7 @@ import torch
 
 from tests.support import ROOT, TINY, USER_DIR, environment, fairseq_arguments
 
-QUIET = ["--dropout", "0", "--attention-dropout", "0", "--encoder-dropout", "0", "--no-noise"]
+QUIET = ["--dropout", "0", "--attention-dropout", "0", "--encoder-dropout", "0", "--manager-noise", "0"]
 
 
 def free_port() -> int:

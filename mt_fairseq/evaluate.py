@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.errors import UserError, cli_entry, find_user_error
+from mt_fairseq.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from mt_fairseq.evaluation.results import Prediction
@@ -154,8 +155,9 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("batch_size", "nbest"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
+    quiet_libraries()
     from mt_fairseq.data.data_bin import DataBin
-    from mt_fairseq.models.loading import find_checkpoint, read_checkpoint
+    from mt_fairseq.models.checkpoint import find_checkpoint, read_checkpoint
 
     checkpoint = find_checkpoint(args.checkpoint)
     state = read_checkpoint(checkpoint)["task_state"]

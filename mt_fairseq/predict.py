@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from mt_fairseq.models.hub import HubInterface
@@ -92,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.topk < 1:
         raise UserError(f"--topk {args.topk}: at least 1 answer must be shown")
+    quiet_libraries()
     from mt_fairseq.models.hub import HubInterface  # after the options, so that --help is quick
 
     hub = HubInterface.from_pretrained(args.checkpoint)

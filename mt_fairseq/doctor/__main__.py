@@ -9,6 +9,7 @@ from pathlib import Path
 from mt_fairseq.doctor import installation
 from mt_fairseq.doctor.findings import FAIL, WARN, Finding, run_checks
 from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.quiet import quiet_libraries
 
 EPILOG = """\
 examples:
@@ -62,6 +63,7 @@ def is_checkpoint(path: Path) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    quiet_libraries()
     checkpoint, data = sort_paths(args.paths)
     states = [show(finding) for finding in run_checks(installation.CHECKS)]
     if checkpoint or data:

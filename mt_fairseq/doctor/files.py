@@ -12,7 +12,7 @@ from mt_fairseq.errors import UserError, find_user_error, last_line
 
 if TYPE_CHECKING:
     from mt_fairseq.data.data_bin import DataBin
-    from mt_fairseq.models.loading import LoadedCheckpoint
+    from mt_fairseq.models.checkpoint import LoadedCheckpoint
 
 SIZES_LOOKED_AT = 1000
 SPECIAL_TOKENS = 2  # <s> and </s>
@@ -20,7 +20,7 @@ SPECIAL_TOKENS = 2  # <s> and </s>
 
 def open_checkpoint(path: str) -> tuple[LoadedCheckpoint | None, list[Finding]]:
     """Load a checkpoint, model and all; None and a FAIL if that can't be done."""
-    from mt_fairseq.models.loading import load_checkpoint
+    from mt_fairseq.models.checkpoint import load_checkpoint
 
     try:
         checkpoint = load_checkpoint(path)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mt_fairseq.data.decode import decode_image, to_rgb
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.loading import LoadedCheckpoint, load_checkpoint
+from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
 
 Picture = str | Path | bytes | Image.Image
 Ranked = list[tuple[str, float]]

@@ -1,0 +1,81 @@
+"""From a checkpoint file to a model and its task, with nothing but that file at hand."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq import tasks
+from fairseq.dataclass.utils import merge_with_parent
+from omegaconf import DictConfig, OmegaConf
+
+from mt_fairseq.errors import UserError
+
+NAMES = ("checkpoint_best.pt", "checkpoint_last.pt")
+
+
+@dataclass
+class LoadedCheckpoint:
+    """A checkpoint's file, its configuration (that of its training run), task and model."""
+
+    path: Path
+    cfg: DictConfig
+    task: Any
+    model: Any
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """A file as it is; in a folder, the best checkpoint, or else the last one.
+
+    Raises UserError if there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{path}: no such checkpoint file or folder")
+    for name in NAMES:
+        if (path / name).is_file():
+            return path / name
+    raise UserError(f"{path}: holds neither {' nor '.join(NAMES)}; name the checkpoint file")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of this package, tensors mapped from disk, by the safe loader.
+
+    Raises UserError if the file is damaged or was written by something else.
+    """
+    importlib.import_module("mt_fairseq.plugin")  # allows fairseq's argparse.Namespace
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:  # zip, pickle and i/o errors alike: the file can't be read
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise UserError(f"{path}: not a checkpoint that can be read ({lines[0]})") from error
+    if not isinstance(state, dict) or not state.get("cfg") or not state.get("task_state"):
+        raise UserError(f"{path}: not a checkpoint that fairseq-train wrote for this package")
+    return state
+
+
+def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
+    """Rebuild task and model; the data-bin of the training run is not needed.
+
+    Raises UserError for a file that is no checkpoint of a task of this package.
+    """
+    path = find_checkpoint(path)
+    state = read_checkpoint(path)
+    cfg = OmegaConf.create(state["cfg"])
+    name = cfg.task._name
+    if name not in tasks.TASK_DATACLASS_REGISTRY:
+        raise UserError(f"{path}: is of task {name!r}, which this package does not know")
+    task_cfg = merge_with_parent(
+        tasks.TASK_DATACLASS_REGISTRY[name](), cfg.task, remove_missing=True
+    )
+    task_cfg.path = str(path)  # so that the task doesn't go and look for one to resume from
+    task = tasks.TASK_REGISTRY[name](task_cfg, None)
+    task.load_state_dict(state["task_state"])
+    model = task.build_model(cfg.model, from_checkpoint=True)
+    model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
+    return LoadedCheckpoint(path, cfg, task, model.eval())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from preprocess.records import BadRecord, Record
+
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class ImageTable:
@@ -72,7 +75,7 @@ class SplitChecker:
             return f"its text is no string: {record.text!r}"
         if not record.text.strip():
             return "its text is empty"
-        if any("\ud800" <= character <= "\udfff" for character in record.text):
+        if HALF_PAIR.search(record.text):
             return "its text holds half a surrogate pair, which is no character"
         for key in record.images:
             reason = self.images.fault(key)

@@ -84,8 +84,8 @@ def _write_pack(
                 faults.append([item.key, f"image {item.fault}"])
             else:
                 raise UserError(
-                    f"image {item.fault} (--on-error skip leaves such pictures out; finished packs are "
-                    "kept, --resume goes on with them)"
+                    f"image {item.fault} (--on-error skip leaves such pictures out; finished "
+                    "packs are kept, --resume goes on with them)"
                 )
             progress(1)
         # before the pack appears, so that a finished pack always has its list

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -47,6 +48,7 @@ CONTRACTIONS = {wrong: form for form in APOSTROPHE_FORMS.split() for wrong in _m
 CONTRACTIONS["somebody'd"] = "somebodyd"  # the wrong way round in the official table
 
 
+@lru_cache(maxsize=1 << 16)  # annotators agree: most answers of a dataset are repetitions
 def normalize_answer(answer: str) -> str:
     """The form in which answers are compared; may be empty.
 

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks NAME``; each measures beside a peer in the same run."""

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from examples.demo.world.facts import Description, exactly, place, relations_of, with_article
 from examples.demo.world.scene import Scene, Thing, pick
 
 CAPTIONS_PER_IMAGE = 5
-_OPENINGS = ("", "", "There is ", "A picture of ", "This picture shows ", "I see ", "Look at ")
+_OPENINGS = (
+    "",
+    "",
+    "There is ",
+    "A picture of ",
+    "This picture shows ",
+    "I see ",
+    "What is in the picture? ",
+    "What do you see here? ",
+)
 _ENDINGS = ("", "", " in the picture", " here", " on a dark background")
 
 
 def captions(rng: np.random.Generator, scene: Scene) -> list[str]:
     """CAPTIONS_PER_IMAGE different captions; most mention everything, each at least one thing."""
-    makers = (_everything, _everything, _placed, _related, _counted)
+    makers = (_everything, _everything, _placed, _related, _counted, _colored)
     said: dict[str, None] = {}
     while len(said) < CAPTIONS_PER_IMAGE:
         said.setdefault(_sentence(pick(rng, makers)(rng, scene)))
@@ -22,7 +33,7 @@ def captions(rng: np.random.Generator, scene: Scene) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
+    return re.sub(r"(^|\? )([a-z])", lambda m: m[1] + m[2].upper(), text) + "."
 
 
 def _phrase(thing: Thing) -> str:
@@ -64,5 +75,24 @@ def _counted(rng: np.random.Generator, scene: Scene) -> str:
     what = pick(rng, options)
     number = what.count(scene)
     verb = "is" if number == 1 else "are"
+    opening = pick(rng, ("", f"there {verb} ", f"how many {what.noun(2)} are there? "))
     rest = f", {_join([_phrase(t) for t in what.of(scene)])}" if rng.random() < 0.7 else ""
-    return pick(rng, ("", f"there {verb} ")) + what.counted(number) + rest
+    return opening + what.counted(number) + rest
+
+
+def _colored(rng: np.random.Generator, scene: Scene) -> str:
+    """Colour and name of what its kind, its name or its colour alone makes clear."""
+    thing = pick(rng, scene.things)
+    clear = {
+        form: Description(**{form: getattr(thing, form)}).count(scene) == 1
+        for form in ("kind", "name", "color")
+    }
+    options = []
+    if clear["name"]:
+        options.append(f"the color of the {thing.name} is {thing.color}")
+    if clear["kind"]:
+        noun = "number" if thing.kind == "digit" else "shape"
+        options += [f"the {noun} is {_phrase(thing)}", f"the {thing.kind} is {thing.color}"]
+    if clear["color"]:
+        options.append(f"the {thing.color} object is {with_article(thing.name)}")
+    return pick(rng, options) if options else _everything(rng, scene)

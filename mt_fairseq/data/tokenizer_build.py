@@ -69,13 +69,11 @@ def from_transformers(name: str) -> TextTokenizer:
 
     Errors: UserError if it cannot be had, has no fast form, or lacks a special token.
     """
-    import transformers
-
-    if ("/" in name and name.count("/") > 1) or name.startswith((".", "/", "~")):
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
         _must_be_folder(Path(name))
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # of huggingface_hub, requests, json, tokenizers ...
+        tokenizer = _load_pretrained(name)
+    except Exception as error:  # of huggingface_hub, httpx, json, tokenizers ...
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"--tokenizer {name}: neither `sentencepiece`, a data-bin, a local folder with a "
@@ -85,6 +83,21 @@ def from_transformers(name: str) -> TextTokenizer:
         raise UserError(f"--tokenizer {name}: has no fast tokenizer (tokenizer.json)")
     content = tokenizer.backend_tokenizer.to_str().encode()
     return TextTokenizer("tokenizers", content, _special_ids(tokenizer, name))
+
+
+def _load_pretrained(name: str) -> Any:
+    """From a folder or the cache; from the hub only if it answers at the first attempt."""
+    import huggingface_hub
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(name, local_files_only=True)
+    except Exception:  # not in the cache
+        if Path(name).is_dir():
+            raise
+    # from_pretrained would try to connect for most of a minute
+    huggingface_hub.HfApi().model_info(name, timeout=10)
+    return transformers.AutoTokenizer.from_pretrained(name)
 
 
 def _must_be_folder(folder: Path) -> None:

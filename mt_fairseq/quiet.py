@@ -9,7 +9,8 @@ import warnings
 def quiet_libraries() -> None:
     """To be called before fairseq is imported, which else logs at the most talkative level.
 
-    fairseq also calls Hydra by names that Hydra has since moved, and warns at every start.
+    fairseq also uses Hydra in ways that Hydra has since given up, which warn at every start.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
+    warnings.filterwarnings("ignore", message=r"\s*'config' is validated against ConfigStore")

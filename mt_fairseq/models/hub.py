@@ -213,6 +213,8 @@ def _pair(
     one_text = isinstance(text, str)
     images: list[Any] = [image] if one_image else list(image)  # type: ignore[arg-type]
     texts: list[str] = [text] if isinstance(text, str) else list(text)
+    if not images or not texts:
+        raise UserError("no pictures or no texts given")
     count = max(len(images), len(texts))
     if one_image:
         images = images * count
@@ -220,8 +222,6 @@ def _pair(
         texts = texts * count
     if len(images) != len(texts):
         raise UserError(f"{len(images)} pictures and {len(texts)} texts: give as many of each")
-    if not images:
-        raise UserError("no pictures and no texts given")
     return images, texts, one_image and one_text
 
 

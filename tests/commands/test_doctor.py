@@ -37,7 +37,7 @@ def test_checkpoint_and_data_that_fit(capsys, vqa_checkpoint, question_bin):
     text = "\n".join(lines)
     assert "managertower_tiny" in text and "task vqa, heads vqa, 32x32 pixels, 12 tokens" in text
     assert "test 5, train 12, valid 9 samples, 26 images" in text
-    assert "tokenizer: the same" in text and "labels: the same, 4" in text
+    assert "tokenizer: the same" in text and "labels: the same, 3" in text
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """easy-VQA's train split (github.com/vzhou842/easy-VQA) as JSON lines, the last tenth held back.
 
-    python examples/easy_vqa/to_jsonl.py EASY_VQA/data --out RAW
+python examples/easy_vqa/to_jsonl.py EASY_VQA/data --out RAW
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def load_converted(model: torch.nn.Module, conversion: Conversion, source: str) 
             f"for example {', '.join(conversion.left_over[:3])}: is the configuration right?"
         )
     own = model.state_dict()
-    missing = sorted(set(own) - set(conversion.tensors))
+    missing = sorted({name for name, _ in model.named_parameters()} - set(conversion.tensors))
     unknown = sorted(set(conversion.tensors) - set(own))
     if missing or unknown:
         raise UserError(
@@ -133,4 +133,4 @@ def load_converted(model: torch.nn.Module, conversion: Conversion, source: str) 
                 f"but the configuration makes it {tuple(own[name].shape)}"
             )
         tensors[name] = tensor.reshape(own[name].shape)
-    model.load_state_dict(tensors, strict=True)
+    model.load_state_dict({**own, **tensors}, strict=True)

@@ -3,11 +3,31 @@
 A value of 0 or "" means "as the named encoder has it".
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 ENCODER_WEIGHTS = ChoiceEnum(["pretrained", "random"])
+LARGE = {
+    "vision_encoder": "openai/clip-vit-large-patch14",
+    "text_encoder": "roberta-large",
+    "hidden_size": 1024,
+    "cross_modal_heads": 16,
+}
+TINY = {
+    "encoder_weights": "random",
+    "vision_width": 128,
+    "vision_layers": 4,
+    "vision_heads": 4,
+    "text_width": 128,
+    "text_layers": 4,
+    "text_heads": 4,
+    "text_positions": 128,
+    "hidden_size": 128,
+    "num_cross_modal_layers": 3,
+    "cross_modal_heads": 4,
+}
 
 
 @dataclass
@@ -97,3 +117,16 @@ class TwoTowerConfig(FairseqDataclass):
             "converted official models need it, their results depend on the padding"
         },
     )
+
+
+def derive(name: str, base: type[TwoTowerConfig], doc: str, **defaults: Any) -> Any:
+    """An architecture's option class: ``base`` with other defaults, help texts kept.
+
+    (Writing the field again in a subclass would drop its help from the command line.)
+    """
+    known = {item.name: item for item in fields(base)}
+    own = [
+        (key, known[key].type, field(default=value, metadata=dict(known[key].metadata)))
+        for key, value in defaults.items()
+    ]
+    return make_dataclass(name, own, bases=(base,), namespace={"__doc__": doc})

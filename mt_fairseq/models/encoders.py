@@ -26,6 +26,7 @@ from mt_fairseq.modules.vision import VisionEncoder, build_clip_vision
 CLIP = "clip_vision_model"
 ROBERTA = "roberta"
 CONFIGS: dict[str, type[PretrainedConfig]] = {CLIP: CLIPVisionConfig, ROBERTA: RobertaConfig}
+KINDS = {"vision": (CLIP,), "text": (ROBERTA,)}
 
 _ROBERTA_COMMON = {
     "model_type": ROBERTA,
@@ -34,18 +35,25 @@ _ROBERTA_COMMON = {
     "type_vocab_size": 1,
     "layer_norm_eps": 1e-5,
 }
+_BASE = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+}
 _LARGE = {
     "hidden_size": 1024,
     "intermediate_size": 4096,
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
 }
-# What the hub's config.json of each known name says, where it differs from the class's defaults.
+_CLIP_COMMON = {"model_type": CLIP, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+# What the hub's config.json of each known name says.
 PRESETS: dict[str, dict[str, Any]] = {
-    "openai/clip-vit-base-patch32": {"model_type": CLIP, "patch_size": 32},
-    "openai/clip-vit-base-patch16": {"model_type": CLIP, "patch_size": 16},
-    "openai/clip-vit-large-patch14": {"model_type": CLIP, "patch_size": 14, **_LARGE},
-    "roberta-base": _ROBERTA_COMMON,
+    "openai/clip-vit-base-patch32": {**_CLIP_COMMON, **_BASE, "patch_size": 32},
+    "openai/clip-vit-base-patch16": {**_CLIP_COMMON, **_BASE, "patch_size": 16},
+    "openai/clip-vit-large-patch14": {**_CLIP_COMMON, **_LARGE, "patch_size": 14},
+    "roberta-base": {**_ROBERTA_COMMON, **_BASE},
     "roberta-large": {**_ROBERTA_COMMON, **_LARGE},
 }
 
@@ -133,7 +141,11 @@ def _named_config(which: str, name: str, sizes: dict[str, int], random: bool) ->
         )
     preset = PRESETS.get(name)
     config = dict(preset) if preset else _read_config(which, name)
-    return {**config, **sizes}
+    config.update(sizes)
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    if width % heads:
+        raise UserError(f"--{which}-width {width} is no multiple of --{which}-heads {heads}")
+    return config
 
 
 def _read_config(which: str, name: str) -> dict[str, Any]:
@@ -143,12 +155,12 @@ def _read_config(which: str, name: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _unreachable(which, name) from error
     config = getattr(config, "vision_config", config) if which == "vision" else config
-    if config.model_type not in CONFIGS:
+    if config.model_type not in KINDS[which]:
         raise UserError(
             f"--{which}-encoder {name} is a {config.model_type} model; "
-            f"known are {', '.join(sorted(CONFIGS))}"
+            f"known are {', '.join(KINDS[which])}"
         )
-    return {"model_type": config.model_type, **config.to_diff_dict()}
+    return config.to_dict()
 
 
 def _pretrained(kind: Any, which: str, name: str, read_weights: bool, **options: Any) -> Any | None:

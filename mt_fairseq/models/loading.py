@@ -1,81 +1,211 @@
-"""From a checkpoint file to a model and its task, with nothing but that file at hand."""
+"""Making any checkpoint of the family fit this model, and saying what was taken.
+
+fairseq resumes and fine-tunes through one strict ``load_state_dict``, so what may differ between
+two runs is reconciled here first: heads, resolution, a second image's token type. Everything else
+must be the same, else the checkpoint is of another architecture: an error that names the setting.
+"""
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
-from fairseq import tasks
-from fairseq.dataclass.utils import merge_with_parent
-from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.modules.positions import resize_positions
+from mt_fairseq.modules.two_tower import LAYOUT
 
-NAMES = ("checkpoint_best.pt", "checkpoint_last.pt")
+HEADS = "heads."
+POSITIONS = "network.vision_encoder.positions"
+TOKEN_TYPES = "network.token_types.weight"
+NETWORK_LAYOUT = "network.layout"
+WORDS = "network.text_encoder.embeddings.word_embeddings.weight"
 
 
 @dataclass
-class LoadedCheckpoint:
-    """A checkpoint's file, its configuration (that of its training run), task and model."""
+class LoadReport:
+    """What a checkpoint gave to a model."""
 
-    path: Path
-    cfg: DictConfig
-    task: Any
-    model: Any
+    loaded: int = 0  # tensors taken as they are
+    new: list[str] = field(default_factory=list)  # heads that keep their fresh values
+    left_out: list[str] = field(default_factory=list)  # heads that this model lacks
+    resized: list[str] = field(default_factory=list)  # tables that changed their size
+
+    def __str__(self) -> str:
+        parts = [f"{self.loaded} tensors loaded"]
+        for name in ("new", "left_out", "resized"):
+            items = getattr(self, name)
+            if items:
+                parts.append(f"{name.replace('_', ' ')}: {', '.join(items)}")
+        return "checkpoint: " + "; ".join(parts)
 
 
-def find_checkpoint(path: str | Path) -> Path:
-    """A file as it is; in a folder, the best checkpoint, or else the last one.
+def reconcile(own: Mapping[str, Tensor], state: dict[str, Tensor]) -> LoadReport:
+    """Change ``state`` in place so that a model with tensors ``own`` can load it strictly.
 
-    Raises UserError if there is none.
+    Raises:
+        UserError: a vocabulary or an architecture that differs, named.
     """
-    path = Path(path)
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise UserError(f"{path}: no such checkpoint file or folder")
-    for name in NAMES:
-        if (path / name).is_file():
-            return path / name
-    raise UserError(f"{path}: holds neither {' nor '.join(NAMES)}; name the checkpoint file")
+    report = LoadReport()
+    _reconcile_heads(own, state, report)
+    _check_same_network(own, state)
+    _resize_positions(own, state, report)
+    _fit_token_types(own, state, report)
+    report.loaded = len(own) - sum(name.split(".")[1] in _names(report.new) for name in own)
+    return report
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of this package, tensors mapped from disk, by the safe loader.
+def _names(items: list[str]) -> set[str]:
+    return {item.split(" ")[0] for item in items}
 
-    Raises UserError if the file is damaged or was written by something else.
-    """
-    importlib.import_module("mt_fairseq.plugin")  # allows fairseq's argparse.Namespace
+
+def _head_of(name: str) -> str | None:
+    return name.split(".")[1] if name.startswith(HEADS) else None
+
+
+def _reconcile_heads(
+    own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
+) -> None:
+    """Drop heads that the model lacks; new heads, and those of other sizes, stay fresh."""
+    ours = _by_head(own)
+    saved = _by_head(state)
+    for head in saved.keys() - ours.keys():
+        report.left_out.append(f"{head} head")
+    for head in ours.keys() - saved.keys():
+        report.new.append(f"{head} head")
+    for head in ours.keys() & saved.keys():
+        if {k: own[k].shape for k in ours[head]} != {k: state[k].shape for k in saved[head]}:
+            report.new.append(f"{head} head (other number of classes or width)")
+    fresh = _names(report.new)
+    for head, names in saved.items():
+        if head in fresh or head not in ours:
+            for name in names:
+                del state[name]
+    for head in fresh:
+        state.update({name: own[name] for name in ours[head]})
+    report.new.sort()
+    report.left_out.sort()
+
+
+def _by_head(tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    heads: dict[str, list[str]] = {}
+    for name in tensors:
+        head = _head_of(name)
+        if head is not None:
+            heads.setdefault(head, []).append(name)
+    return heads
+
+
+def _resize_positions(
+    own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
+) -> None:
+    """Interpolate the vision position table where the resolution changed."""
+    rows, columns = own[NETWORK_LAYOUT][:2].tolist()
+    old_rows, old_columns = state[NETWORK_LAYOUT][:2].tolist()
+    if (rows, columns) == (old_rows, old_columns):
+        return
+    table = resize_positions(state[POSITIONS], (rows, columns), (old_rows, old_columns))
+    state[POSITIONS] = table
+    state[NETWORK_LAYOUT] = own[NETWORK_LAYOUT]
+    report.resized.append(f"image positions {old_rows}x{old_columns} to {rows}x{columns} patches")
+
+
+def _fit_token_types(
+    own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
+) -> None:
+    """A pair of images needs a third row, a copy of the trained row of the first image."""
+    have, want = len(state[TOKEN_TYPES]), len(own[TOKEN_TYPES])
+    if have == want:
+        return
+    table = state[TOKEN_TYPES]
+    state[TOKEN_TYPES] = table[:want] if have > want else torch.cat([table, table[1:2]])
+    report.resized.append(f"token types {have} to {want} rows")
+
+
+def _check_same_network(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """UserError unless all but heads, positions and token types has the same names and shapes."""
+    if WORDS in state and len(state[WORDS]) != len(own[WORDS]):
+        raise UserError(
+            f"the checkpoint's text vocabulary has {len(state[WORDS])} entries, the data's "
+            f"tokenizer {len(own[WORDS])}: preprocess the data with the checkpoint's tokenizer"
+        )
+    differing = [
+        f"{what}: {there} in the checkpoint, {here} in this run"
+        for what, measure in SETTINGS.items()
+        if (there := _measure(measure, state)) != (here := _measure(measure, own))
+    ]
+    if differing:
+        raise UserError(f"the checkpoint is of another architecture; {'; '.join(differing)}")
+    free = (POSITIONS, TOKEN_TYPES)
+    for name in own.keys() | state.keys():
+        there, here = _shape(state, name), _shape(own, name)
+        if there != here and not (name in free and None not in (there, here)):
+            raise UserError(
+                f"the checkpoint is of another architecture; {name} is {there or 'absent'} in the "
+                f"checkpoint and {here or 'absent'} in this run"
+            )
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
+
+
+def _measure(
+    measure: Callable[[Mapping[str, Tensor]], object], tensors: Mapping[str, Tensor]
+) -> object:
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:  # zip, pickle and i/o errors alike: the file can't be read
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise UserError(f"{path}: not a checkpoint that can be read ({lines[0]})") from error
-    if not isinstance(state, dict) or not state.get("cfg") or not state.get("task_state"):
-        raise UserError(f"{path}: not a checkpoint that fairseq-train wrote for this package")
-    return state
+        return measure(tensors)
+    except (KeyError, IndexError):
+        return "none"
 
 
-def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
-    """Rebuild task and model; the data-bin of the training run is not needed.
+def _count(prefix: str) -> Callable[[Mapping[str, Tensor]], int]:
+    """How many numbered modules there are under ``prefix``."""
+    depth = prefix.count(".")
+    return lambda tensors: len({n.split(".")[depth] for n in tensors if n.startswith(prefix)})
 
-    Raises UserError for a file that is no checkpoint of a task of this package.
-    """
-    path = find_checkpoint(path)
-    state = read_checkpoint(path)
-    cfg = OmegaConf.create(state["cfg"])
-    name = cfg.task._name
-    if name not in tasks.TASK_DATACLASS_REGISTRY:
-        raise UserError(f"{path}: is of task {name!r}, which this package does not know")
-    task_cfg = merge_with_parent(
-        tasks.TASK_DATACLASS_REGISTRY[name](), cfg.task, remove_missing=True
-    )
-    task_cfg.path = str(path)  # so that the task doesn't go and look for one to resume from
-    task = tasks.TASK_REGISTRY[name](task_cfg, None)
-    task.load_state_dict(state["task_state"])
-    model = task.build_model(cfg.model, from_checkpoint=True)
-    model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
-    return LoadedCheckpoint(path, cfg, task, model.eval())
+
+def _axis(name: str, axis: int) -> Callable[[Mapping[str, Tensor]], int]:
+    return lambda tensors: tensors[name].shape[axis]
+
+
+def _layout(entry: str) -> Callable[[Mapping[str, Tensor]], int]:
+    return lambda tensors: int(tensors[NETWORK_LAYOUT][LAYOUT.index(entry)])
+
+
+def _aggregation(which: str) -> Callable[[Mapping[str, Tensor]], str]:
+    """The parts that a modality's aggregations consist of, which tell their type."""
+
+    def measure(tensors: Mapping[str, Tensor]) -> str:
+        prefix = f"network.cross_modal.{which}_aggregations."
+        parts = {name.split(".")[4] for name in tensors if name.startswith(prefix)}
+        return ", ".join(sorted(parts)) or "last layer only"
+
+    return measure
+
+
+def _experts(which: str) -> Callable[[Mapping[str, Tensor]], int]:
+    return _axis(f"network.cross_modal.{which}_aggregations.0.expert_norm_weight", 0)
+
+
+SETTINGS: dict[str, Callable[[Mapping[str, Tensor]], object]] = {
+    "cross-modal width (--hidden-size)": _axis(TOKEN_TYPES, 1),
+    "--num-cross-modal-layers": _count("network.cross_modal.layers."),
+    "--cross-modal-heads": _layout("cross-modal heads"),
+    "text encoder width": _axis(WORDS, 1),
+    "text encoder layers": _count("network.text_encoder.layers."),
+    "text encoder heads": _layout("text heads"),
+    "text encoder positions": _axis(
+        "network.text_encoder.embeddings.position_embeddings.weight", 0
+    ),
+    "vision encoder width": _axis(POSITIONS, 1),
+    "vision encoder layers": _count("network.vision_encoder.blocks."),
+    "vision encoder heads": _layout("vision heads"),
+    "patch size": _axis("network.vision_encoder.patches.weight", 2),
+    "managed text layers (--num-managed-layers)": _experts("text"),
+    "managed image layers (--num-managed-layers)": _experts("image"),
+    "parts of the text's aggregation": _aggregation("text"),
+    "parts of the image's aggregation": _aggregation("image"),
+}

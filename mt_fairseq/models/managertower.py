@@ -8,7 +8,7 @@ from fairseq.models import register_model
 from omegaconf import DictConfig
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.config import ENCODER_WEIGHTS, TwoTowerConfig
+from mt_fairseq.models.config import LARGE, TINY, TwoTowerConfig, derive
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.experts import ExpertInput
 from mt_fairseq.modules.aggregation.managers import MANAGERS, Manager, ManagerOptions, build_manager
@@ -57,32 +57,19 @@ class ManagerTowerConfig(TwoTowerConfig):
     )
 
 
-@dataclass
-class ManagerTowerLargeConfig(ManagerTowerConfig):
-    """LARGE: CLIP-ViT-L/14, RoBERTa-large, cross-modal layers of width 1024."""
-
-    vision_encoder: str = "openai/clip-vit-large-patch14"
-    text_encoder: str = "roberta-large"
-    hidden_size: int = 1024
-    cross_modal_heads: int = 16
-
-
-@dataclass
-class ManagerTowerTinyConfig(ManagerTowerConfig):
-    """Trains from scratch in minutes on a CPU; random encoders, no download."""
-
-    encoder_weights: ENCODER_WEIGHTS = "random"
-    vision_width: int = 128
-    vision_layers: int = 4
-    vision_heads: int = 4
-    text_width: int = 128
-    text_layers: int = 4
-    text_heads: int = 4
-    text_positions: int = 128
-    hidden_size: int = 128
-    num_cross_modal_layers: int = 3
-    cross_modal_heads: int = 4
-    num_managed_layers: int = 3
+ManagerTowerLargeConfig = derive(
+    "ManagerTowerLargeConfig",
+    ManagerTowerConfig,
+    "LARGE: CLIP-ViT-L/14, RoBERTa-large, cross-modal layers of width 1024.",
+    **LARGE,
+)
+ManagerTowerTinyConfig = derive(
+    "ManagerTowerTinyConfig",
+    ManagerTowerConfig,
+    "Trains from scratch in minutes on a CPU; random encoders, no download.",
+    **TINY,
+    num_managed_layers=3,
+)
 
 
 class ManagerTowerModel(TwoTowerModel):

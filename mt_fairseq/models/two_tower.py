@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
+from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
 from mt_fairseq.modules.cross_modal import CoAttentionLayer, CrossModalEncoder
 from mt_fairseq.modules.heads import (
@@ -30,6 +32,7 @@ from mt_fairseq.modules.outputs import (
 )
 from mt_fairseq.modules.two_tower import TwoTower
 
+logger = logging.getLogger(__name__)
 HEADS = ("vqa", "snli_ve", "nlvr2", "itm", "mlm", "itc")
 
 
@@ -51,6 +54,7 @@ class TwoTowerModel(BaseFairseqModel):
         self.pad = pad
         self.network = network
         self.heads = nn.ModuleDict()
+        self.load_report: LoadReport | None = None
         tag_model(network, self.heads)
 
     # --- building ---
@@ -121,7 +125,9 @@ class TwoTowerModel(BaseFairseqModel):
             )
             for _ in range(cfg.num_cross_modal_layers)
         ]
-        return CrossModalEncoder(layers, eps=cfg.aggregation_norm_eps, **aggregation)
+        return CrossModalEncoder(
+            layers, heads=cfg.cross_modal_heads, eps=cfg.aggregation_norm_eps, **aggregation
+        )
 
     def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
         """Add a head: vqa, snli_ve, nlvr2, itm (pooled states), mlm (text states) or itc.
@@ -257,7 +263,19 @@ class TwoTowerModel(BaseFairseqModel):
             )
         return F.pad(tokens, (0, length - tokens.shape[1]), value=value)
 
-    # --- what tasks ask ---
+    # --- what training and tasks ask ---
+
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
+        """Make a checkpoint of the family fit: called by every ``load_state_dict`` of fairseq.
+
+        The report of what was loaded, new, left out and resized is logged once and kept in
+        ``load_report``.
+
+        Raises:
+            UserError: the checkpoint is of another architecture or vocabulary.
+        """
+        self.load_report = reconcile(self.state_dict(), state_dict)
+        logger.info(str(self.load_report))
 
     @property
     def image_positions(self) -> int:

@@ -70,6 +70,7 @@ class CrossModalEncoder(nn.Module):
     Args:
         layers: the cross-modal layers.
         text_aggregations, image_aggregations: one for each layer.
+        heads: attention heads of a layer.
         share_normalisation: hand the aggregations experts that are already normalised to mean 0
             and variance 1. Every manager has its own scale and shift for each expert, but the
             normalisation before them is the same for all, so it runs once, not once a level.
@@ -81,10 +82,12 @@ class CrossModalEncoder(nn.Module):
         layers: Iterable[nn.Module],
         text_aggregations: Iterable[Aggregation],
         image_aggregations: Iterable[Aggregation],
+        heads: int,
         share_normalisation: bool = False,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        self.heads = heads
         self.layers = nn.ModuleList(layers)
         self.text_aggregations = nn.ModuleList(text_aggregations)
         self.image_aggregations = nn.ModuleList(image_aggregations)

@@ -18,6 +18,7 @@ class TextEncoder(nn.Module):
         embeddings: token ids (B, T) -> (B, T, W); RoBERTa's counts its positions from the ids.
         layers: called as ``layer(states, attention_mask)``.
         width: channels W.
+        heads: attention heads of a layer.
         pad: id of the padding token.
         max_length: the longest text that the position table holds.
     """
@@ -27,11 +28,13 @@ class TextEncoder(nn.Module):
         embeddings: nn.Module,
         layers: Iterable[nn.Module],
         width: int,
+        heads: int,
         pad: int,
         max_length: int,
     ) -> None:
         super().__init__()
         self.width = width
+        self.heads = heads
         self.pad = pad
         self.max_length = max_length
         self.embeddings = embeddings
@@ -71,6 +74,7 @@ def build_roberta(config: RobertaConfig, model: RobertaModel | None = None) -> T
         embeddings=model.embeddings,
         layers=model.encoder.layer,
         width=config.hidden_size,
+        heads=config.num_attention_heads,
         pad=pad,
         # positions run from pad + 1
         max_length=config.max_position_embeddings - pad - 1,

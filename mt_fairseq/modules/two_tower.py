@@ -13,6 +13,8 @@ from mt_fairseq.modules.text import TextEncoder
 from mt_fairseq.modules.vision import VisionEncoder
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1  # rows of the token-type table; the second of two images has row 2
+# What the shapes of the parameters don't show; kept in every checkpoint.
+LAYOUT = ("grid rows", "grid columns", "vision heads", "text heads", "cross-modal heads")
 
 
 class TwoTower(nn.Module):
@@ -52,6 +54,8 @@ class TwoTower(nn.Module):
         # last, so that the line above leaves the encoders' own initial weights alone
         self.text_encoder = text_encoder
         self.vision_encoder = vision_encoder
+        heads = (vision_encoder.heads, text_encoder.heads, cross_modal.heads)
+        self.register_buffer("layout", torch.tensor([*vision_encoder.grid, *heads]))
 
     @property
     def width(self) -> int:

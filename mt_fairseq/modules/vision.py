@@ -42,6 +42,7 @@ class VisionEncoder(nn.Module):
         final_norm: the norm of the layers that leave.
         image_size: height and width of the images in pixels.
         mean, std: of the pixel values in [0, 1], for uint8 images.
+        heads: attention heads of a block.
         decays_norms: the reference's weight decay takes the norms of CLIP in (by their names).
     """
 
@@ -57,12 +58,14 @@ class VisionEncoder(nn.Module):
         blocks: Iterable[nn.Module],
         final_norm: nn.Module,
         image_size: tuple[int, int],
+        heads: int,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
         decays_norms: bool = True,
     ) -> None:
         super().__init__()
         self.image_size = tuple(image_size)
+        self.heads = heads
         self.decays_norms = decays_norms
         self.patches = patches
         self.class_embedding = nn.Parameter(class_embedding.detach().clone())
@@ -131,4 +134,5 @@ def build_clip_vision(
         blocks=model.encoder.layers,
         final_norm=model.post_layernorm,
         image_size=image_size,
+        heads=config.num_attention_heads,
     )

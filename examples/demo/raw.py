@@ -9,6 +9,49 @@ from typing import Any
 
 from mt_fairseq.errors import UserError
 
+PARTS = ("train2014", "val2014")
+
+
+@dataclass(frozen=True)
+class RawFolders:
+    """Where the official files lie in a raw folder."""
+
+    questions: Path  # holds the v2_*.json files
+    images: Path  # holds train2014/ and val2014/
+    captions: Path | None  # holds dataset_coco.json or annotations/captions_*.json, if any
+
+
+def find_raw(root: Path) -> RawFolders:
+    """Look in ``root`` and one folder deeper; UserError says what is missing.
+
+    Captions are optional: without them there is no pre-training.
+    """
+    if not root.is_dir():
+        raise UserError(f"--raw {root}: no such folder")
+    folders = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
+    questions = _first(folders, *(question_file(Path(), part).name for part in PARTS))
+    if questions is None:
+        names = " and ".join(question_file(Path(), part).name for part in PARTS)
+        raise UserError(f"--raw {root}: {names} are not there, nor one folder deeper")
+    for part in PARTS:
+        if not annotation_file(questions, part).is_file():
+            raise UserError(f"{annotation_file(questions, part)} is missing")
+    images = _first(folders, *PARTS)
+    if images is None:
+        raise UserError(
+            f"--raw {root}: no folder with the pictures of {' and '.join(PARTS)} is there, "
+            f"such as {root}/{PARTS[0]}/COCO_{PARTS[0]}_000000000009.jpg"
+        )
+    captions = _first(folders, "annotations/captions_train2014.json")
+    for name in ("dataset_coco.json", "karpathy/dataset_coco.json"):
+        captions = captions or _first(folders, name)
+    return RawFolders(questions, images, captions)
+
+
+def _first(folders: list[Path], *names: str) -> Path | None:
+    """The first folder that holds all the names."""
+    return next((f for f in folders if all((f / name).exists() for name in names)), None)
+
 
 @dataclass(frozen=True)
 class VqaSplit:

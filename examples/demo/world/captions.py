@@ -33,7 +33,7 @@ def captions(rng: np.random.Generator, scene: Scene) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    return re.sub(r"(^|\? )([a-z])", lambda m: m[1] + m[2].upper(), text) + "."
+    return re.sub(r"(^|\? )([a-z])", lambda m: m[1] + m[2].upper(), text)
 
 
 def _phrase(thing: Thing) -> str:
@@ -41,7 +41,8 @@ def _phrase(thing: Thing) -> str:
 
 
 def _join(phrases: list[str]) -> str:
-    return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
+    # "and" throughout: a comma behind a digit would become one token with it
+    return " and ".join(phrases)
 
 
 def _everything(rng: np.random.Generator, scene: Scene) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
 
 from examples.demo.world.handwriting import scans_of
 
+T = TypeVar("T")
+Color = tuple[int, int, int]  # red, green, blue from 0 to 255
+
 SIDE = 64  # pixels
-COLORS = {
+COLORS: dict[str, Color] = {
     "red": (226, 54, 48),
     "green": (52, 178, 74),
     "blue": (62, 116, 236),
@@ -35,7 +40,7 @@ class Thing:
     side: int  # pixels
     scan: int | None = None  # index of the scan, for digits
     angle: float = 0.0  # degrees, counter-clockwise
-    tint: tuple[int, int, int] = (255, 255, 255)  # the very colour it is drawn in
+    tint: Color = (255, 255, 255)  # the very colour it is drawn in
 
     @property
     def kind(self) -> str:
@@ -64,7 +69,7 @@ class Scene:
 
     hands: str  # whose handwriting: "train", "val" or "test"
     things: tuple[Thing, ...]  # from left to right
-    ground: tuple[int, int, int]
+    ground: Color
     slope: tuple[float, float]  # change of brightness over the picture, right and down
     grain: float  # standard deviation of the texture
     noise_seed: int
@@ -75,7 +80,7 @@ def rng_of(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, *(crc32(str(k).encode()) for k in keys)])
 
 
-def pick(rng: np.random.Generator, options):
+def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
     """One of a sequence, as plain Python."""
     return options[int(rng.integers(len(options)))]
 
@@ -91,10 +96,10 @@ def sample_scene(rng: np.random.Generator, hands: str, count: int | None = None)
     ]
     things.sort(key=lambda t: (t.center[0], t.center[1]))
     shade = int(rng.integers(18, 56))
-    ground = tuple(int(np.clip(shade + rng.integers(-8, 9), 0, 255)) for _ in range(3))
-    slope = tuple(float(s) for s in rng.uniform(-14, 14, size=2).round(1))
+    ground = _near(rng, (shade, shade, shade), 8)
+    across, down = (round(float(s), 1) for s in rng.uniform(-14, 14, size=2))
     grain = float(pick(rng, (0.0, 2.0, 4.0)))
-    return Scene(hands, tuple(things), ground, slope, grain, int(rng.integers(2**31)))
+    return Scene(hands, tuple(things), ground, (across, down), grain, int(rng.integers(2**31)))
 
 
 def _names_and_colors(rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
@@ -136,6 +141,12 @@ def _thing(
     rng: np.random.Generator, hands: str, name: str, color: str, x: int, y: int, side: int
 ) -> Thing:
     scan = pick(rng, scans_of(hands, int(name))) if name in DIGITS else None
-    tint = tuple(int(np.clip(c + rng.integers(-14, 15), 0, 255)) for c in COLORS[color])
+    tint = _near(rng, COLORS[color], 14)
     angle = round(float(rng.uniform(-9, 9)), 1)
     return Thing(name, color, x, y, side, scan, angle, tint)
+
+
+def _near(rng: np.random.Generator, color: Color, spread: int) -> Color:
+    """A colour whose channels are at most ``spread`` off."""
+    red, green, blue = (int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in color)
+    return red, green, blue

@@ -12,7 +12,7 @@ from examples.demo.world.scene import rng_of, sample_scene
 
 def flickr_pictures(seed: int, counts: dict[str, int]) -> list[Picture]:
     """Scenes of "train", "val" and "test"; ids as the numbers that Flickr gives."""
-    found = []
+    found: list[Picture] = []
     for split, count in counts.items():
         for i in range(count):
             image_id = 1000000000 + 4099 * len(found)

@@ -31,6 +31,7 @@ def apply() -> None:
     allow_namespace_in_checkpoints()
     keep_bf16_off_tpu()
     make_checkpoint_copies_atomic()
+    keep_last_batch()
     silence_warnings_about_fairseq()
 
 
@@ -84,6 +85,28 @@ def make_checkpoint_copies_atomic() -> None:
         return copy_atomically(src_path, dst_path, overwrite)
 
     PathManager.copy = staticmethod(copy)
+
+
+def keep_last_batch() -> None:
+    """Since 0.12.3 fairseq drops the last batch of an epoch, and of an evaluation, if its size is
+    no multiple of ``--required-batch-size-multiple`` (8 unless named): up to seven samples are
+    never answered, and a small split is answered not at all. Earlier releases kept it.
+    """
+    from fairseq.data import data_utils
+
+    original = data_utils.batch_by_size
+
+    @functools.wraps(original)
+    def batch_by_size(indices: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if len(indices) == 0:
+            return []
+        batches = list(original(indices, *args, **kwargs))
+        batched = sum(len(batch) for batch in batches)
+        if batched < len(indices):
+            batches.append(indices[batched:])
+        return batches
+
+    data_utils.batch_by_size = batch_by_size
 
 
 def silence_warnings_about_fairseq() -> None:

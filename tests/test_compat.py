@@ -9,9 +9,11 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fairseq import checkpoint_utils, options
+from fairseq.data import data_utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.file_io import PathManager
 
@@ -71,6 +73,23 @@ def test_copy_refuses_to_overwrite_unless_told(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     with pytest.raises(FileExistsError):
         PathManager.copy(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 20, 21])
+@pytest.mark.parametrize("multiple", [1, 2, 8])
+@pytest.mark.parametrize("limits", [(None, 4), (None, 12), (100, None)])
+def test_every_sample_is_in_a_batch(
+    count: int, multiple: int, limits: tuple[int | None, int | None]
+) -> None:
+    compat.apply()
+    batches = data_utils.batch_by_size(
+        np.arange(count),
+        lambda index: 20,
+        max_tokens=limits[0],
+        max_sentences=limits[1],
+        required_batch_size_multiple=multiple,
+    )
+    assert [int(i) for batch in batches for i in batch] == list(range(count))
 
 
 def test_pin_memory_warning_is_silenced_and_others_are_not() -> None:

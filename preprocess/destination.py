@@ -13,6 +13,8 @@ from mt_fairseq.errors import UserError
 from preprocess.options import Options
 
 PLAN_FILE = "plan.json"
+DIGESTS = {"images": "other images or records", "tokenizer": "another tokenizer or other texts"}
+"""What a difference means where the plan holds a checksum."""
 
 
 def check_destination(options: Options) -> None:
@@ -66,11 +68,10 @@ def begin(options: Options, plan: dict[str, Any]) -> None:
 
 def must_agree(stored: dict[str, Any], plan: dict[str, Any], dest: Path) -> None:
     """UserError unless a stopped or finished run was asked for the same as this one."""
-    for name in sorted(set(stored) | set(plan)):
-        if stored.get(name) != plan.get(name):
-            was, now = stored.get(name), plan.get(name)
-            what = ("other images or records" if name == "images"
-                    else f"{name.replace('_', '-')} {was} (now {now})")  # fmt: skip
+    for name, now in plan.items():
+        was = stored.get(name)
+        if was != now:
+            what = DIGESTS.get(name, f"{name.replace('_', '-')} {was} (now {now})")
             raise UserError(
                 f"--dest {dest}: was begun with {what}; repeat that command to --resume, "
                 "or start anew with --overwrite"

@@ -24,12 +24,13 @@ def inspect(args: argparse.Namespace) -> int:
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample {args.sample}: must be at least 1")
     data = DataBin(args.data_bin)
-    for line in description(data):
-        print(line)
-    faults = [*file_faults(data), *image_faults(data)]
+    # Files first: what stands in a damaged one is not worth printing.
+    faults = list(file_faults(data)) or list(image_faults(data))
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}{more}; write the data-bin again")
+    for line in description(data):
+        print(line)
     files = len(data.metadata["files"])
     print(f"checksums: all {files} files and {len(data.images):,} images agree")
     if args.sample is not None:

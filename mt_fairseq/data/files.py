@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 from mt_fairseq.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DENIED = {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 
 
 @contextmanager
@@ -21,15 +23,24 @@ def full_disk_is_clear(path: Path) -> Iterator[None]:
     """Turn the operating system's "no space", "quota" or "file too large" into a UserError."""
     try:
         yield
-    except OSError as error:
-        if error.errno in FULL:
+    except (OSError, RuntimeError) as error:
+        number = _error_number(error)
+        if number in FULL:
             raise UserError(
-                f"{path}: {os.strerror(error.errno).lower()} while writing; "
+                f"{path}: {os.strerror(number).lower()} while writing; "
                 "make room and run the same command again with --resume"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        if number in DENIED:
+            raise UserError(f"{path}: cannot be written ({os.strerror(number)})") from error
         raise
+
+
+def _error_number(error: OSError | RuntimeError) -> int:
+    """The operating system's number of an error; HDF5 tells it in its message only."""
+    told = re.search(r"errno = (\d+)", str(error))
+    if told:
+        return int(told[1])
+    return (error.errno or 0) if isinstance(error, OSError) else 0
 
 
 def temporary_name(path: Path) -> Path:
@@ -66,8 +77,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON in one form only, so that equal content is equal bytes."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write JSON atomically; keys stay in their order, so equal content is equal bytes."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

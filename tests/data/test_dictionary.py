@@ -72,8 +72,9 @@ def test_labels_through_fairseqs_own_post_processing(bpe: str | None) -> None:
     for k, label in enumerate(LABELS):
         tokens = torch.tensor([dictionary.class_to_id(k)])
         back, text, _ = utils.post_process_prediction(
-            tokens, src_str="?", alignment=None, align_dict=None, tgt_dict=dictionary, remove_bpe=bpe
-        )
+            tokens, src_str="?", alignment=None, align_dict=None, tgt_dict=dictionary,
+            remove_bpe=bpe,
+        )  # fmt: skip
         assert text == label and int(back[0]) == int(tokens[0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shlex
 import sys
 import time
@@ -109,14 +110,18 @@ def check_output(folder: Path, split: str, overwrite: bool) -> None:
 def run_generate(arguments: list[str]) -> Any:
     """fairseq-generate in this process; gives its scorer.
 
-    Raises UserError where one is at the root of what fairseq reports.
+    Raises UserError where one is at the root of what fairseq reports, or a file can't be written.
     """
     from fairseq import options
     from fairseq_cli import generate
 
+    # where no progress bar can be drawn, fairseq logs a line every hundred batches
+    logging.getLogger("fairseq.logging.progress_bar").setLevel(logging.INFO)
     parser = options.get_generation_parser()
     try:
         return generate.main(options.parse_args_and_arch(parser, input_args=arguments))
+    except OSError as error:
+        raise UserError(f"{error.filename or 'writing the results'}: {error.strerror}") from error
     except Exception as error:
         found = find_user_error(error)
         if found is not None:
@@ -126,12 +131,12 @@ def run_generate(arguments: list[str]) -> Any:
 
 def write_results(folder: Path, predictions: list[Prediction], score: dict[str, Any]) -> None:
     """The three files; score.json comes last, so that its presence means that all is there."""
-    from mt_fairseq.evaluation import results
+    from mt_fairseq.data.files import write_text
+    from mt_fairseq.evaluation.results import write_json_lines, write_server_json
 
-    results.write_json_lines(folder / RESULTS, predictions)
-    results.write_server_json(folder / SERVER, predictions)
-    text = json.dumps(score, ensure_ascii=False, indent=2)
-    results.write_atomically(folder / SCORE, text + "\n")
+    write_json_lines(folder / RESULTS, predictions)
+    write_server_json(folder / SERVER, predictions)
+    write_text(folder / SCORE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
 
 
 def summarise(report: VqaReport | None) -> dict[str, Any]:
@@ -162,7 +167,8 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = find_checkpoint(args.checkpoint)
     state = read_checkpoint(checkpoint)["task_state"]
     arguments = generate_arguments(args, checkpoint, state["task"])
-    DataBin(args.data).split(args.split)  # a wrong name is told before anything is replaced
+    if not len(DataBin(args.data).split(args.split)):  # told before anything is replaced
+        raise UserError(f"{args.data}: split {args.split} has no samples")
     check_output(args.out, args.split, args.overwrite)
     print(f"running: fairseq-generate --user-dir $(mt-user-dir) {shlex.join(arguments)}")
     started = time.time()

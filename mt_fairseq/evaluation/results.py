@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.files import write_text
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import Hypothesis
 
@@ -134,17 +135,10 @@ def current_results() -> Results | None:
 # --- files ------------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 file that is either absent (or old) or whole."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def write_json_lines(path: Path, predictions: list[Prediction]) -> None:
     """One JSON object a sample, in order."""
     lines = [json.dumps(asdict(prediction), ensure_ascii=False) for prediction in predictions]
-    write_atomically(path, "".join(line + "\n" for line in lines))
+    write_text(path, "".join(line + "\n" for line in lines))
 
 
 def server_record(prediction: Prediction) -> dict[str, Any]:
@@ -157,4 +151,4 @@ def server_record(prediction: Prediction) -> dict[str, Any]:
 
 def write_server_json(path: Path, predictions: list[Prediction]) -> None:
     """All answers as one JSON list for the EvalAI server."""
-    write_atomically(path, json.dumps([server_record(p) for p in predictions], ensure_ascii=False))
+    write_text(path, json.dumps([server_record(p) for p in predictions], ensure_ascii=False))

@@ -36,7 +36,7 @@ def test_checkpoint_and_data_that_fit(capsys, vqa_checkpoint, question_bin):
     assert code == 0 and not lines_of(lines, FAIL)
     text = "\n".join(lines)
     assert "managertower_tiny" in text and "task vqa, heads vqa, 32x32 pixels, 12 tokens" in text
-    assert "test 5, train 12, valid 9 samples, 26 images" in text
+    assert "train 12, valid 9, test 5 samples, 26 images" in text
     assert "tokenizer: the same" in text and "labels: the same, 3" in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_results_are_replaced_on_request_only(vqa_checkpoint, question_bin, tmp_
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--split", "tset"], "has no split 'tset'.*test, train, valid"),
+        (["--split", "tset"], "has no split 'tset'.*train, valid, test"),
         (["--batch-size", "0"], "--batch-size 0"),
         (["--image-size", "wide"], "--image-size wide"),
     ],
@@ -150,6 +151,18 @@ def test_files_of_the_wrong_kind(
     truncated.write_bytes((vqa_checkpoint / "checkpoint_last.pt").read_bytes()[:5000])
     with pytest.raises(UserError, match="not a checkpoint that can be read"):
         run(truncated, question_bin, *out)
+
+
+def test_full_disk(vqa_checkpoint, question_bin, tmp_path):
+    """A limit on the size of files stands in for a disk that fills up while results are written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            run(vqa_checkpoint, question_bin, "--out", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "out" / "score.json").exists()
 
 
 def test_a_mistake_ends_in_one_line(vqa_checkpoint, tmp_path):

@@ -19,6 +19,7 @@ from mt_fairseq.modules.hf import (
     PretrainedConfig,
     RobertaConfig,
     RobertaModel,
+    quiet_transformers,
 )
 from mt_fairseq.modules.text import TextEncoder, build_roberta
 from mt_fairseq.modules.vision import VisionEncoder, build_clip_vision
@@ -166,10 +167,13 @@ def _read_config(which: str, name: str) -> dict[str, Any]:
 def _pretrained(kind: Any, which: str, name: str, read_weights: bool, **options: Any) -> Any | None:
     if not read_weights:
         return None
-    try:
-        return kind.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
-        raise _unreachable(which, name) from error
+    # A whole CLIP or a masked language model may stand there; transformers would list every tensor
+    # of the parts that are left behind.
+    with quiet_transformers():
+        try:
+            return kind.from_pretrained(name, **options)
+        except (OSError, ValueError) as error:
+            raise _unreachable(which, name) from error
 
 
 def _unreachable(which: str, name: str) -> UserError:

@@ -7,6 +7,9 @@ that cannot be loaded is declared absent before transformers looks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from transformers import utils
 
 
@@ -21,6 +24,8 @@ _hide_broken_torchaudio()
 
 from transformers import (  # noqa: E402
     AutoConfig,
+    CLIPConfig,
+    CLIPModel,
     CLIPVisionConfig,
     CLIPVisionModel,
     PretrainedConfig,
@@ -30,9 +35,27 @@ from transformers import (  # noqa: E402
 
 __all__ = [
     "AutoConfig",
+    "CLIPConfig",
+    "CLIPModel",
     "CLIPVisionConfig",
     "CLIPVisionModel",
     "PretrainedConfig",
     "RobertaConfig",
     "RobertaModel",
+    "quiet_transformers",
 ]
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Only errors from transformers inside, and no progress bars for reading local weights."""
+    verbosity = utils.logging.get_verbosity()
+    bars = utils.logging.is_progress_bar_enabled()
+    utils.logging.set_verbosity_error()
+    utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(verbosity)
+        if bars:
+            utils.logging.enable_progress_bar()

@@ -10,7 +10,14 @@ import torch
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.managertower import ManagerTowerBase, ManagerTowerConfig
-from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel, RobertaConfig, RobertaModel
+from mt_fairseq.modules.hf import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    RobertaConfig,
+    RobertaModel,
+)
 from mt_fairseq.modules.positions import resize_positions
 from tests.models.stand_in import SMALL, VOCABULARY, StandInTask, batch, small_config
 
@@ -64,6 +71,24 @@ def test_weights_of_local_folders(folders: dict[str, Path]) -> None:
         layers = same.network.vision_encoder(normalised, 3)
         theirs = vision(normalised, output_hidden_states=True).hidden_states[-1]
         assert torch.allclose(layers[-1], vision.post_layernorm(theirs), atol=1e-5)
+
+
+def test_folders_of_whole_models(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A whole CLIP and a masked language model, as the hub has them, serve as well."""
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 16}
+    clip = CLIPModel(
+        CLIPConfig(
+            text_config={**sizes, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 2},
+            vision_config={**SIZES, "image_size": 16, "patch_size": 8, "intermediate_size": 32},
+        )
+    )
+    clip.save_pretrained(tmp_path)
+    cfg = config({"text": folders["text"], "vision": tmp_path})
+    vision = ManagerTowerBase.build_model(cfg, StandInTask()).network.vision_encoder
+    saved = clip.vision_model.state_dict()
+    for name, ours in vision.blocks[2].state_dict().items():
+        assert torch.equal(ours, saved[f"encoder.layers.2.{name}"])
+    assert torch.equal(vision.final_norm.weight, saved["post_layernorm.weight"])
 
 
 def test_a_stored_configuration_needs_no_folder(folders: dict[str, Path]) -> None:

@@ -96,3 +96,15 @@ def test_flat_parameters_and_other_groups_are_refused() -> None:
     other = TwoTowerAdamW(AdamWConfig(lr=[0.01]), [torch.nn.Parameter(torch.ones(2))])
     with pytest.raises(UserError, match="--reset-optimizer"):
         other.load_state_dict(optimizer.state_dict())
+
+
+def test_groups_survive_the_float32_copies_of_bfloat16() -> None:
+    from fairseq.optim.fp16_optimizer import FP16Optimizer
+
+    model, optimizer = build()
+    copies = FP16Optimizer.build_fp32_params(
+        None, list(model.bfloat16().parameters()), flatten=False
+    )
+    names = [group["name"] for group in TwoTowerAdamW(optimizer.cfg, copies).param_groups]
+    assert names == [group["name"] for group in optimizer.param_groups]
+    assert len(names) == 6

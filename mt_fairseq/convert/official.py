@@ -21,10 +21,18 @@ from mt_fairseq.convert.tables import (
     to,
 )
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.bridgetower import BridgeTowerBase, BridgeTowerConfig
+from mt_fairseq.models.config import TwoTowerConfig
 from mt_fairseq.models.managertower import ManagerTowerBase, ManagerTowerConfig
+from mt_fairseq.models.meter import MeterBase, MeterConfig
 from mt_fairseq.models.two_tower import TwoTowerModel
 
 PAD = 1  # RoBERTa's
+MODELS: dict[str, type[TwoTowerModel]] = {
+    "MT": ManagerTowerBase,
+    "BT": BridgeTowerBase,
+    "METER": MeterBase,
+}
 TEXT = "network.text_encoder"
 VISION = "network.vision_encoder"
 LAYER = r"network.cross_modal.layers.\2.\1"
@@ -83,6 +91,22 @@ CROSS_MODAL = [
     to(r"cross_modal_(text|image)_pooler\.(.*)", r"network.\1_pooler.\2"),
     to(r"token_type_embeddings\.weight", "network.token_types.weight"),
     to(r"layer_embeddings_(text|image)\.weight", r"network.\1_input.layer_embeddings.weight"),
+    to(r"(text|image)_gate\.(.*)", r"network.\1_input.gate.gate.\2"),
+]
+
+
+def _next_bridge(match: re.Match[str], _: Tensor) -> list[Place]:
+    """The reference counts its links from the second level on."""
+    level = int(match[2]) + 1
+    return [Place(f"network.cross_modal.{match[1]}_aggregations.{level}.norm.{match[3]}")]
+
+
+BRIDGE_RULES = [
+    to(
+        r"cross_modal_(text|image)_layernorm\.(.*)",
+        r"network.cross_modal.\1_aggregations.0.norm.\2",
+    ),
+    Rule(r"cross_modal_(text|image)_link_tower\.(\d+)\.LayerNorm\.(.*)", _next_bridge),
 ]
 
 HEADS = [
@@ -145,6 +169,8 @@ def rules_for(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> li
     if config["model_type"] == "MT":
         experts = {"text": config["managed_layers_text"], "image": config["managed_layers_image"]}
         rules += manager_rules(experts)
+    if config["model_type"] == "BT":
+        rules += BRIDGE_RULES
     # without contrastive heads nothing reads the temperature
     contrastive = "cross_modal_itc_text_head.fc.weight" in state_dict
     rules.append(to("temperature", "heads.itc.temperature") if contrastive else drop("temperature"))
@@ -187,21 +213,31 @@ def official_config(config: Mapping[str, Any]) -> DictConfig:
         "hidden_size": config["hidden_size"],
         "num_cross_modal_layers": config["num_layers"],
         "cross_modal_heads": config["num_heads"],
-        "head_hidden_scale": config["head_hidden_scale"],
         "nlvr2_dropout": config["nlvr2_drop_rate"],
-        "text_length": config["max_text_len"],
     }
-    managers = {
+    kind, options = _kind(config)
+    cfg = OmegaConf.merge(OmegaConf.structured(kind()), common, options)
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def _kind(config: Mapping[str, Any]) -> tuple[type[TwoTowerConfig], dict[str, Any]]:
+    """The option class of an official model, and the options that are its own."""
+    scale = config["head_hidden_scale"]
+    if config["model_type"] == "METER":  # ignores the scale
+        return MeterConfig, {"_name": "meter_base", "layer_fusion": config["meter_fusion"]}
+    if config["model_type"] == "BT":
+        return BridgeTowerConfig, {"_name": "bridgetower_base", "head_hidden_scale": scale}
+    return ManagerTowerConfig, {
         "_name": "managertower_base",
+        "head_hidden_scale": scale,
         "manager_type": str(config["manager_type"]).lower(),
         "manager_weight": config["manager_weight_type"],
         "num_managed_text_layers": config["managed_layers_text"],
         "num_managed_image_layers": config["managed_layers_image"],
         "unmasked_fused_query": True,
+        "text_length": config["max_text_len"],
     }
-    cfg = OmegaConf.merge(OmegaConf.structured(ManagerTowerConfig()), common, managers)
-    assert isinstance(cfg, DictConfig)
-    return cfg
 
 
 def head_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
@@ -219,11 +255,10 @@ def head_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
 
 def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoTowerModel:
     """See ``mt_fairseq.convert.from_official``."""
-    kinds = {"MT": ManagerTowerBase}
-    kind = kinds.get(str(config["model_type"]))
+    kind = MODELS.get(str(config["model_type"]))
     if kind is None:
         raise UserError(
-            f"model_type {config['model_type']!r} is unknown; known are {', '.join(kinds)}"
+            f"model_type {config['model_type']!r} is unknown; known are {', '.join(MODELS)}"
         )
     cfg = official_config(config)
     size = int(config["image_size"])

@@ -39,8 +39,10 @@ def tag_model(network: TwoTower, heads: nn.ModuleDict) -> None:
     tag_parameters(network.vision_encoder, BASE)
     tag_parameters(network.token_types, BASE)
     for module in network.modules():
-        if isinstance(module, ExpertInput) and module.layer_embeddings is not None:
-            tag_parameters(module.layer_embeddings, BASE)
+        if isinstance(module, ExpertInput):
+            for part in (module.layer_embeddings, module.gate):
+                if part is not None:
+                    tag_parameters(part, BASE)
     for head in heads.values():
         tag_head(head)
 

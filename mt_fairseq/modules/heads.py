@@ -13,6 +13,8 @@ def init_weights(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
+    for name in getattr(module, "starts_at_zero", ()):  # children come before their parent
+        nn.init.zeros_(module.get_parameter(f"{name}.weight"))
 
 
 class DecayedLayerNorm(nn.LayerNorm):

@@ -17,7 +17,7 @@ from mt_fairseq.convert.tables import Place
 from mt_fairseq.models.two_tower import TwoTowerModel
 
 MANAGERTOWERS = ["mt_aaue", "mt_saue"]
-FOLDERS = MANAGERTOWERS
+FOLDERS = [*MANAGERTOWERS, "bt", "meter", "meter_fusion"]
 BOUND = 1e-5  # the reference is within 5.4e-6 of its own float64 run
 
 

@@ -8,8 +8,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from mt_fairseq.models.bridgetower import BridgeTowerTiny, BridgeTowerTinyConfig
 from mt_fairseq.models.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
+from mt_fairseq.models.meter import MeterTiny, MeterTinyConfig
 from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.modules.aggregation.bridges import BRIDGES
 
 VOCABULARY = 60
 SMALL = {
@@ -18,6 +21,25 @@ SMALL = {
     "hidden_size": 20, "cross_modal_heads": 2, "num_cross_modal_layers": 2,
     "num_managed_layers": 2,
 }  # fmt: skip
+
+
+MANAGER = {"kind": ManagerTowerTiny, "config": ManagerTowerTinyConfig}
+BRIDGE = {"kind": BridgeTowerTiny, "config": BridgeTowerTinyConfig}
+METER = {"kind": MeterTiny, "config": MeterTinyConfig}
+MANAGERS = {
+    "saue": {"manager_type": "saue"},
+    "saue-scalar": {"manager_type": "saue", "manager_weight": "scalar"},
+    "aaue-own": {"manager_type": "aaue", "manager_query": "own"},
+    "aaue-fused": {"manager_type": "aaue", "manager_query": "fused"},
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{name: {**MANAGER, **options} for name, options in MANAGERS.items()},
+    **{f"bridge-{letter}": {**BRIDGE, "bridge_type": letter} for letter in BRIDGES},
+    "bridge-external": {**BRIDGE, "num_cross_modal_layers": 3, "num_external_layers": 1},
+    "bridge-none": {**BRIDGE, "num_external_layers": 2},
+    "meter": METER,
+    "meter-fusion": {**METER, "layer_fusion": True},
+}
 
 
 class StandInDictionary:

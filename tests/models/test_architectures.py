@@ -87,6 +87,9 @@ def count(module: torch.nn.Module) -> int:
 
 
 COUNTED = {
+    "METER": ("meter_base", {}),
+    "METER_fusion": ("meter_base", {"layer_fusion": True}),
+    "BT": ("bridgetower_base", {}),
     "MT-AAUE": ("managertower_base", {}),
     "MT-SAUE": ("managertower_base", {"manager_type": "saue"}),
 }

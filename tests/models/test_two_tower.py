@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
-from tests.models.stand_in import VOCABULARY, StandInTask, batch, build_small
+from tests.models.stand_in import MANAGERS, VARIANTS, VOCABULARY, StandInTask, batch, build_small
 
-MANAGERS = [
-    {"manager_type": "saue"},
-    {"manager_type": "saue", "manager_weight": "scalar"},
-    {"manager_type": "aaue", "manager_query": "own"},
-    {"manager_type": "aaue", "manager_query": "fused"},
-]
+every_variant = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
+every_manager = pytest.mark.parametrize("options", MANAGERS.values(), ids=MANAGERS.keys())
 
 
-@pytest.mark.parametrize("options", MANAGERS, ids=str)
-def test_shapes(options: dict[str, str]) -> None:
+@every_variant
+def test_shapes(options: dict[str, Any]) -> None:
     model = build_small(StandInTask(heads={"vqa": 7}), **options).eval()
     tokens, images = batch()
     result = model(tokens, images, return_all=True, classification_head_name="vqa")
@@ -26,12 +24,12 @@ def test_shapes(options: dict[str, str]) -> None:
     assert result.image.shape == (4, 1 + 2 * 3, 20) == (4, model.image_positions, 20)
     assert result.pooled.shape == (4, 40)
     assert result.logits.shape == (4, 7)
-    assert len(result.layers) == 2
+    assert len(result.layers) == model.cfg.num_cross_modal_layers
 
 
-@pytest.mark.parametrize("options", MANAGERS, ids=str)
+@every_manager
 @torch.no_grad()
-def test_weights_sum_to_one_and_start_even(options: dict[str, str]) -> None:
+def test_weights_sum_to_one_and_start_even(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_small(**options).eval()
     tokens, images = batch()
@@ -44,9 +42,9 @@ def test_weights_sum_to_one_and_start_even(options: dict[str, str]) -> None:
     assert torch.allclose(first.text_weights, torch.full_like(first.text_weights, 1 / 2))
 
 
-@pytest.mark.parametrize("options", MANAGERS, ids=str)
+@every_variant
 @torch.no_grad()
-def test_padding_changes_nothing(options: dict[str, str]) -> None:
+def test_padding_changes_nothing(options: dict[str, Any]) -> None:
     model = build_small(**options).eval()
     tokens, images = batch()
     longer = F.pad(tokens, (0, 5), value=1)
@@ -70,8 +68,8 @@ def test_the_reference_behaviour_does_depend_on_padding() -> None:
     assert torch.equal(constant(tokens, images).image, long.image)
 
 
-@pytest.mark.parametrize("options", MANAGERS, ids=str)
-def test_gradients_reach_every_parameter(options: dict[str, str]) -> None:
+@every_variant
+def test_gradients_reach_every_parameter(options: dict[str, Any]) -> None:
     model = build_small(**options).train()
     tokens, images = batch()
     positions = torch.zeros_like(tokens, dtype=torch.bool)

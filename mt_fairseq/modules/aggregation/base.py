@@ -15,9 +15,10 @@ class AggregationInput:
     """
 
     experts: list[Tensor]  # N of (B, T, D): this modality's uni-modal layers, lowest first
+    mask: Tensor | None  # (B, T) boolean, True on real positions; None: all are real
     previous: list[Tensor]  # (B, T, D) outputs of all cross-modal layers below, first to last
     other: Tensor | None  # (B, S, D) the other modality's last output; None at the first layer
-    other_mask: Tensor | None  # (B, S) boolean, True on real positions; None: all are real
+    other_mask: Tensor | None  # (B, S) like ``mask``
 
 
 class Aggregation(nn.Module):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mt_fairseq.modules.aggregation.last_layer import LayerGate
+
 
 class ExpertInput(nn.Module):
     """The linear projection shared by all layers of a modality, plus embeddings.
@@ -15,18 +17,27 @@ class ExpertInput(nn.Module):
         first_layer: number, in the whole encoder from 0, of the lowest layer handed in.
         layer_rows: layers of the whole encoder if each has an embedding row (ManagerTower; rows
             below ``first_layer`` are in the table, as in the reference, and get no gradient).
+        gated: join all layers into one expert first (METER's weighted sum).
     """
 
     def __init__(
-        self, in_width: int, width: int, first_layer: int = 0, layer_rows: int = 0
+        self,
+        in_width: int,
+        width: int,
+        first_layer: int = 0,
+        layer_rows: int = 0,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         self.first_layer = first_layer
+        self.gate = LayerGate(in_width) if gated else None
         self.projection = nn.Linear(in_width, width)
         self.layer_embeddings = nn.Embedding(layer_rows, width) if layer_rows else None
 
     def project(self, layers: list[Tensor]) -> list[Tensor]:
-        """Encoder layers (B, ., W) -> as many experts (B, ., D), without embeddings."""
+        """Encoder layers (B, ., W) -> experts (B, ., D), without embeddings."""
+        if self.gate is not None:
+            layers = [self.gate(layers)]
         return [self.projection(layer) for layer in layers]
 
     def embed(self, projected: list[Tensor], token_type: Tensor) -> list[Tensor]:

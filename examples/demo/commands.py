@@ -19,8 +19,8 @@ class Settings:
 
     image_size: int = 64  # pixels
     batch_size: int = 64
-    pretraining_updates: int = 900
-    vqa_updates: int = 1800
+    pretraining_updates: int = 450
+    vqa_updates: int = 1100
     lr: float = 1e-3
     vocab_size: int = 220
     seed: int = 1

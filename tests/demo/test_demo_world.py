@@ -43,6 +43,10 @@ def describe(noun: str) -> Description:
 
 def answer_again(text: str, scene: Scene) -> str:
     """The answer to a question, worked out from its words and the scene alone."""
+    if found := re.match(r"Is there (an? .+?)( in the picture| here)?\?", text):
+        return YES_NO[describe(found[1]).count(scene) > 0]
+    if found := re.match(r"How many (.+?) (are|do) ", text):
+        return str(describe(found[1]).count(scene))
     if found := re.match(rf"Is the (.+?) ({'|'.join(RELATIONS)}) the (.+)\?", text):
         a, b = (describe(found[i]).of(scene) for i in (1, 3))
         assert len(a) == len(b) == 1

@@ -129,4 +129,6 @@ def derive(name: str, base: type[TwoTowerConfig], doc: str, **defaults: Any) -> 
         (key, known[key].type, field(default=value, metadata=dict(known[key].metadata)))
         for key, value in defaults.items()
     ]
-    return make_dataclass(name, own, bases=(base,), namespace={"__doc__": doc})
+    return make_dataclass(
+        name, own, bases=(base,), namespace={"__doc__": doc, "__module__": base.__module__}
+    )

@@ -11,7 +11,8 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.config import LARGE, TINY, TwoTowerConfig, derive
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.experts import ExpertInput
-from mt_fairseq.modules.aggregation.managers import MANAGERS, Manager, ManagerOptions, build_manager
+from mt_fairseq.modules.aggregation.manager_base import Manager, ManagerOptions
+from mt_fairseq.modules.aggregation.managers import MANAGERS, build_manager
 from mt_fairseq.modules.two_tower import TwoTower
 
 MANAGER_TYPE = ChoiceEnum(list(MANAGERS))
@@ -29,7 +30,9 @@ class ManagerTowerConfig(TwoTowerConfig):
     )
     manager_query: MANAGER_QUERY = field(  # type: ignore[valid-type]
         default="fused",
-        metadata={"help": "query of an adaptive manager: both modalities, or its own alone"},
+        metadata={
+            "help": "query of aaue, concat_attention, cross_attention: both modalities, or its own"
+        },
     )
     manager_weight: MANAGER_WEIGHT = field(  # type: ignore[valid-type]
         default="vector",

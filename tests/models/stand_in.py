@@ -18,7 +18,7 @@ VOCABULARY = 60
 SMALL = {
     "vision_width": 16, "vision_layers": 3, "vision_heads": 2, "patch_size": 8,
     "text_width": 24, "text_layers": 3, "text_heads": 2, "text_positions": 16,
-    "hidden_size": 20, "cross_modal_heads": 2, "num_cross_modal_layers": 2,
+    "hidden_size": 20, "cross_modal_heads": 2, "num_cross_modal_layers": 3,
     "num_managed_layers": 2,
 }  # fmt: skip
 
@@ -29,14 +29,21 @@ METER = {"kind": MeterTiny, "config": MeterTinyConfig}
 MANAGERS = {
     "saue": {"manager_type": "saue"},
     "saue-scalar": {"manager_type": "saue", "manager_weight": "scalar"},
+    "sae": {"manager_type": "sae"},
+    "sae-split": {"manager_type": "sae_split"},
+    "sae-split-scalar": {"manager_type": "sae_split", "manager_weight": "scalar"},
+    "concat-own": {"manager_type": "concat_attention", "manager_query": "own"},
+    "concat-fused": {"manager_type": "concat_attention"},
+    "cross-own": {"manager_type": "cross_attention", "manager_query": "own"},
+    "cross-fused": {"manager_type": "cross_attention"},
     "aaue-own": {"manager_type": "aaue", "manager_query": "own"},
     "aaue-fused": {"manager_type": "aaue", "manager_query": "fused"},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {**MANAGER, **options} for name, options in MANAGERS.items()},
     **{f"bridge-{letter}": {**BRIDGE, "bridge_type": letter} for letter in BRIDGES},
-    "bridge-external": {**BRIDGE, "num_cross_modal_layers": 3, "num_external_layers": 1},
-    "bridge-none": {**BRIDGE, "num_external_layers": 2},
+    "bridge-external": {**BRIDGE, "num_external_layers": 1},
+    "bridge-none": {**BRIDGE, "num_external_layers": 3},
     "meter": METER,
     "meter-fusion": {**METER, "layer_fusion": True},
 }

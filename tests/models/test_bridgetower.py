@@ -55,7 +55,7 @@ def test_definitions() -> None:
 
 @torch.no_grad()
 def test_without_bridges_it_is_meter() -> None:
-    bridgeless = build_small(**BRIDGE, num_external_layers=2).eval()
+    bridgeless = build_small(**BRIDGE, num_external_layers=3).eval()
     meter = build_small(**METER).eval()
     meter.load_state_dict(bridgeless.state_dict())
     tokens, images = batch()
@@ -65,6 +65,6 @@ def test_without_bridges_it_is_meter() -> None:
 def test_layers_that_are_not_there() -> None:
     with pytest.raises(UserError, match="--num-cross-modal-layers"):
         build_small(**BRIDGE, num_cross_modal_layers=4)
-    with pytest.raises(UserError, match="--num-external-layers 3"):
-        build_small(**BRIDGE, num_external_layers=3)
+    with pytest.raises(UserError, match="--num-external-layers 4"):
+        build_small(**BRIDGE, num_external_layers=4)
     build_small(**BRIDGE, num_cross_modal_layers=5, num_external_layers=2)

@@ -83,7 +83,7 @@ def test_resized_positions_keep_working() -> None:
     ("options", "words"),
     [
         ({"hidden_size": 40}, "--hidden-size.*: 40 in the checkpoint, 20 in this run"),
-        ({"num_cross_modal_layers": 3}, "--num-cross-modal-layers: 3 in the checkpoint, 2"),
+        ({"num_cross_modal_layers": 2}, "--num-cross-modal-layers: 2 in the checkpoint, 3"),
         ({"text_layers": 4}, "text encoder layers: 4 in the checkpoint, 3"),
         ({"vision_width": 24}, "vision encoder width: 24 in the checkpoint, 16"),
         ({"vision_heads": 4}, "vision encoder heads: 4 in the checkpoint, 2"),

@@ -30,7 +30,7 @@ def test_shapes(options: dict[str, Any]) -> None:
 @every_manager
 @torch.no_grad()
 def test_weights_sum_to_one_and_start_even(options: dict[str, Any]) -> None:
-    torch.manual_seed(0)
+    """Static weights start at 1/N, SAE's at 1 / (N + l); both sum to one over what they weigh."""
     model = build_small(**options).eval()
     tokens, images = batch()
     for layer in model(tokens, images, return_all=True).layers:
@@ -38,8 +38,13 @@ def test_weights_sum_to_one_and_start_even(options: dict[str, Any]) -> None:
             total = weights.sum(0 if weights.dim() == 2 else 1)
             assert torch.allclose(total, torch.ones_like(total), atol=1e-6)
     fresh = type(model).build_model(model.cfg, StandInTask()).eval()
-    first = fresh(tokens, images, return_all=True).layers[0]
-    assert torch.allclose(first.text_weights, torch.full_like(first.text_weights, 1 / 2))
+    for level, layer in enumerate(fresh(tokens, images, return_all=True).layers):
+        kind = options["manager_type"]
+        if level == 0 or kind in ("saue", "sae", "sae_split"):
+            count = 2 + level * (kind == "sae")
+            for weights in (layer.text_weights, layer.image_weights):
+                assert len(weights) == count
+                assert torch.allclose(weights, torch.full_like(weights, 1 / count))
 
 
 @every_variant

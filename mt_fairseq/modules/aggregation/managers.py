@@ -1,109 +1,25 @@
-"""Managers: weighted sums of all uni-modal experts (ManagerTower section 3).
+"""Managers: where the weights over experts come from (ManagerTower section 3, appendix D).
 
-A new manager is one class here with its name in ``MANAGERS``. All of them normalise each expert
-with a layer norm of its own and add the normed output of the previous cross-modal layer; they
-differ in where the weights over the experts come from.
+A new manager is one class here with its name in ``MANAGERS``. The first level has no previous
+cross-modal output, hence no query: it is always static (section 3.4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
-from mt_fairseq.modules.attention import key_mask
+from mt_fairseq.modules.aggregation.base import AggregationInput
+from mt_fairseq.modules.aggregation.manager_base import (
+    FusedQuery,
+    Manager,
+    ManagerOptions,
+    PreviousOutputManager,
+)
 from mt_fairseq.modules.heads import DecayedLayerNorm
 
 
-@dataclass(frozen=True)
-class ManagerOptions:
-    """What all managers of a model share.
-
-    Attributes:
-        width: channels D.
-        num_experts: N.
-        query: "fused" (own and other modality) or "own"; adaptive managers only.
-        weight: "vector" (a weight for each channel) or "scalar"; static weights only.
-        noise: standard deviation of the training noise in units of 1/N; 0 switches it off.
-        unmasked_query: let the fused query attend padding, as the reference does.
-        eps: of the layer norms.
-    """
-
-    width: int
-    num_experts: int
-    query: str = "fused"
-    weight: str = "vector"
-    noise: float = 1.0
-    unmasked_query: bool = False
-    eps: float = 1e-5
-
-
-class Manager(Aggregation):
-    """Weighted sum of normed experts, plus the weighted normed previous output.
-
-    The weights over the experts are softmax((scores + noise) / temperature); the weight of the
-    previous output starts at 1 and is used as it is (equations 5 and 6). The noise is drawn in
-    training only, for each sample, expert, position and channel.
-
-    The experts arrive already normalised to mean 0 and variance 1; this manager's own scale and
-    shift, (N, D) each, complete its N layer norms. ``temperature`` divides the expert scores
-    only: the reference's second temperature is never used, so it is left out here.
-    """
-
-    def __init__(self, options: ManagerOptions, level: int) -> None:
-        super().__init__()
-        self.options = options
-        experts, width = options.num_experts, options.width
-        self.expert_norm_weight = nn.Parameter(torch.ones(experts, width))
-        self.expert_norm_bias = nn.Parameter(torch.zeros(experts, width))
-        self.temperature = nn.Parameter(torch.ones(1))
-        self.draw_noise: Callable[[tuple[int, ...], Tensor], Tensor] = self._normal_noise
-        if level:
-            channels = width if options.weight == "vector" else 1
-            self.previous_norm = DecayedLayerNorm(width, options.eps)
-            self.previous_weight = nn.Parameter(torch.ones(channels))
-
-    def normed_previous(self, inputs: AggregationInput) -> Tensor:
-        """(B, T, D): the last cross-modal output of this modality, normed."""
-        return self.previous_norm(inputs.previous[-1])
-
-    def expert_weights(self, scores: Tensor, experts: list[Tensor]) -> Tensor:
-        """Scores (N, D or 1) or (B, N, T) -> weights; with noise (B, N, T, D)."""
-        if self.training and self.options.noise:
-            batch, positions, width = experts[0].shape
-            noise = self.draw_noise((batch, len(experts), positions, width), experts[0])
-            scores = (scores[:, None] if scores.dim() == 2 else scores[..., None]) + noise
-        dim = 0 if scores.dim() == 2 else 1
-        return torch.softmax(scores / self.temperature, dim=dim)
-
-    def weighted_sum(self, experts: list[Tensor], weights: Tensor) -> Tensor:
-        """Sum over experts of weight x layer norm -> (B, T, D), one running sum, no stack."""
-        if weights.dim() == 2:  # static: the norms' scale and shift fold into the weights
-            scales = weights * self.expert_norm_weight
-            total = (weights * self.expert_norm_bias).sum(0).expand_as(experts[0])
-            for expert, scale in zip(experts, scales, strict=True):
-                total = torch.addcmul(total, expert, scale)
-            return total
-        weights = weights if weights.dim() == 4 else weights[..., None]
-        total = self._normed(experts, 0) * weights[:, 0]
-        for i in range(1, len(experts)):
-            total = torch.addcmul(total, self._normed(experts, i), weights[:, i])
-        return total
-
-    def _normed(self, experts: list[Tensor], i: int) -> Tensor:
-        """Expert i with the scale and shift of its layer norm."""
-        return torch.addcmul(self.expert_norm_bias[i], experts[i], self.expert_norm_weight[i])
-
-    def _normal_noise(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        std = self.options.noise / self.options.num_experts
-        return torch.randn(shape, dtype=like.dtype, device=like.device) * std
-
-
-class StaticManager(Manager):
+class StaticManager(PreviousOutputManager):
     """SAUE, equations 5, 8 and 9: learnt weights, the same for all tokens and samples.
 
     Scores (N, D) start at 1/N, so all experts weigh the same.
@@ -111,73 +27,163 @@ class StaticManager(Manager):
 
     def __init__(self, options: ManagerOptions, level: int) -> None:
         super().__init__(options, level)
-        channels = options.width if options.weight == "vector" else 1
-        self.scores = nn.Parameter(
-            torch.full((options.num_experts, channels), 1 / options.num_experts)
-        )
+        count = options.num_experts
+        self.scores = nn.Parameter(torch.full((count, options.channels), 1 / count))
 
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
         """-> managed input (B, T, D); weights (N, D or 1), with noise (B, N, T, D)."""
-        weights = self.expert_weights(self.scores, inputs.experts)
+        weights = self.softmax(self.scores, inputs.experts[0])
         managed = self.weighted_sum(inputs.experts, weights)
         if inputs.previous:
             managed = torch.addcmul(managed, self.normed_previous(inputs), self.previous_weight)
         return managed, weights
 
 
-class FusedQuery(nn.Module):
-    """One-head attention of a modality to the other, without value and output projection.
+class AllLayersManager(Manager):
+    """SAE, equation 4: learnt weights over the experts and *all* previous cross-modal outputs.
 
-    (B, T, D), (B, S, D) -> (B, T, 2D): the attended other modality, then the query itself.
-    The reference also attends padding of the text (``unmasked``), so that its results depend on
-    how long the padding is; here padding is masked unless a converted model asks for it.
-    """
-
-    def __init__(self, width: int, unmasked: bool, eps: float) -> None:
-        super().__init__()
-        self.unmasked = unmasked
-        self.norm = nn.LayerNorm(width, eps)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-
-    def forward(self, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
-        """``own`` is already normed; ``other`` is normed here; ``mask`` (B, S) over ``other``."""
-        other = self.norm(other)
-        mask = None if self.unmasked else key_mask(mask)
-        attended = F.scaled_dot_product_attention(
-            self.query(own)[:, None], self.key(other)[:, None], other[:, None], attn_mask=mask
-        )
-        return torch.cat([attended[:, 0], own], dim=-1)
-
-
-class AdaptiveManager(Manager):
-    """AAUE, equations 6 and 7: weights generated for every token from a query.
-
-    One linear layer gives a score for each expert, the same for all channels.
+    One softmax over all N + l of them, scores starting at 1 / (N + l).
     """
 
     def __init__(self, options: ManagerOptions, level: int) -> None:
         super().__init__(options, level)
-        width, fused = options.width, options.query == "fused"
-        self.fused_query = FusedQuery(width, options.unmasked_query, options.eps) if fused else None
-        self.controller = nn.Linear(2 * width if fused else width, options.num_experts)
+        count = options.num_experts + level
+        self.scores = nn.Parameter(torch.full((count, options.channels), 1 / count))
+        self.previous_norms = nn.ModuleList(
+            DecayedLayerNorm(options.width, options.eps) for _ in range(level)
+        )
 
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
-        """-> managed input (B, T, D); weights (B, N, T), in training with noise (B, N, T, D)."""
+        """-> managed input (B, T, D); weights (N + l, D or 1), with noise (B, N + l, T, D).
+
+        Rows of the experts come first, then those of the previous outputs.
+        """
+        count = self.options.num_experts
+        weights = self.softmax(self.scores, inputs.experts[0])
+        axis = 0 if weights.dim() == 2 else 1
+        managed = self.weighted_sum(inputs.experts, weights.narrow(axis, 0, count))
+        return self.add_previous(managed, inputs, weights.unbind(axis)[count:]), weights
+
+    def add_previous(
+        self, managed: Tensor, inputs: AggregationInput, weights: tuple[Tensor, ...]
+    ) -> Tensor:
+        """Add every normed previous output times its weight, (D,) or (B, T, D)."""
+        parts = zip(self.previous_norms, inputs.previous, weights, strict=True)
+        for norm, output, weight in parts:
+            managed = torch.addcmul(managed, norm(output), weight)
+        return managed
+
+
+class SplitLayersManager(AllLayersManager):
+    """SAE's split form (section 3.1): one softmax for the experts, one for previous outputs.
+
+    Scores start at 1/N and 1/l; each softmax has its own temperature. A single previous output
+    simply has weight 1: a softmax over one score would learn nothing.
+    """
+
+    def __init__(self, options: ManagerOptions, level: int) -> None:
+        super().__init__(options, level)
+        count = options.num_experts
+        self.scores = nn.Parameter(torch.full((count, options.channels), 1 / count))
+        if level > 1:
+            self.previous_scores = nn.Parameter(torch.full((level, options.channels), 1 / level))
+            self.previous_temperature = nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
+        """-> managed input (B, T, D); weights of the experts (N, D or 1) or (B, N, T, D)."""
+        weights = self.softmax(self.scores, inputs.experts[0])
+        managed = self.weighted_sum(inputs.experts, weights)
+        if len(inputs.previous) == 1:
+            return managed + self.previous_norms[0](inputs.previous[0]), weights
+        previous = self.softmax(self.previous_scores, inputs.experts[0], self.previous_temperature)
+        rows = previous.unbind(0 if previous.dim() == 2 else 1)
+        return self.add_previous(managed, inputs, rows), weights
+
+
+class AdaptiveManager(PreviousOutputManager):
+    """Weights generated for every token, equation 6; subclasses say how from the query.
+
+    The query is the normed previous output of the own modality, or fused with the other's.
+    """
+
+    def __init__(self, options: ManagerOptions, level: int) -> None:
+        super().__init__(options, level)
+        self.fused_query = None
+        self.query_width = options.width
+        if options.query == "fused":
+            self.fused_query = FusedQuery(options.width, options.unmasked_query, options.eps)
+            self.query_width = 2 * options.width
+
+    def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
+        """-> managed input (B, T, D); weights (B, N, T) or (B, N, T, D), always so with noise."""
         previous = self.normed_previous(inputs)
         query = previous
         if self.fused_query is not None:
             assert inputs.other is not None
             query = self.fused_query(previous, inputs.other, inputs.other_mask)
-        scores = self.controller(query).transpose(1, 2)
-        weights = self.expert_weights(scores, inputs.experts)
+        weights = self.softmax(self.scores(query, inputs.experts), inputs.experts[0])
         managed = self.weighted_sum(inputs.experts, weights)
         return torch.addcmul(managed, previous, self.previous_weight), weights
 
+    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
+        """Query (B, T, D or 2D) and normalised experts -> (B, N, T) or (B, N, T, D)."""
+        raise NotImplementedError
 
-MANAGERS: dict[str, type[Manager]] = {"saue": StaticManager, "aaue": AdaptiveManager}
+
+class LinearManager(AdaptiveManager):
+    """AAUE, equation 7: one linear layer gives a score an expert, the same for all channels."""
+
+    def __init__(self, options: ManagerOptions, level: int) -> None:
+        super().__init__(options, level)
+        self.controller = nn.Linear(self.query_width, options.num_experts)
+
+    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
+        return self.controller(query).transpose(1, 2)
+
+
+class ConcatAttentionManager(AdaptiveManager):
+    """Appendix D: a linear layer on [expert; query] gives scores for each channel.
+
+    The layer is shared by the experts; written as a sum of two, so that the query's part runs once
+    and nothing is concatenated.
+    """
+
+    def __init__(self, options: ManagerOptions, level: int) -> None:
+        super().__init__(options, level)
+        self.from_expert = nn.Linear(options.width, options.width, bias=False)
+        self.from_query = nn.Linear(self.query_width, options.width)
+
+    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
+        shared = self.from_query(query)
+        own = [self.from_expert(self.normed(experts, i)) + shared for i in range(len(experts))]
+        return torch.stack(own, dim=1)
+
+
+class CrossAttentionManager(AdaptiveManager):
+    """Appendix D: attention of the query to the first token of each expert, without values."""
+
+    def __init__(self, options: ManagerOptions, level: int) -> None:
+        super().__init__(options, level)
+        self.query_projection = nn.Linear(self.query_width, options.width)
+        self.key_projection = nn.Linear(options.width, options.width)
+
+    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
+        first = torch.stack([expert[:, 0] for expert in experts], dim=1)
+        first = torch.addcmul(self.expert_norm_bias, first, self.expert_norm_weight)
+        keys = self.key_projection(first) * self.options.width**-0.5
+        return keys @ self.query_projection(query).transpose(1, 2)
+
+
+MANAGERS: dict[str, type[Manager]] = {
+    "sae": AllLayersManager,
+    "sae_split": SplitLayersManager,
+    "saue": StaticManager,
+    "aaue": LinearManager,
+    "concat_attention": ConcatAttentionManager,
+    "cross_attention": CrossAttentionManager,
+}
 
 
 def build_manager(name: str, options: ManagerOptions, level: int) -> Manager:
-    """The manager ``name`` for one modality at ``level``; level 0 has no query: always static."""
+    """The manager ``name`` for one modality at ``level``; at level 0 always a static one."""
     return (MANAGERS[name] if level else StaticManager)(options, level)

@@ -11,6 +11,7 @@ import json
 import logging
 import shlex
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def generate_arguments(args: argparse.Namespace, checkpoint: Path, task: str) -> list[str]:
-    """fairseq-generate's arguments but for ``--user-dir``.
+    """fairseq-generate's arguments but for ``--user-dir`` and ``--results-path``.
 
     Raises UserError for tasks that give no predictions to score.
     """
@@ -79,8 +80,8 @@ def generate_arguments(args: argparse.Namespace, checkpoint: Path, task: str) ->
         )
     arguments = [args.data, "--task", task, "--path", str(checkpoint)]
     arguments += ["--gen-subset", args.split, "--scoring", TASK_SCORERS[task]]
-    arguments += ["--results-path", str(args.out), "--batch-size", str(args.batch_size)]
-    arguments += ["--required-batch-size-multiple", "1", "--num-workers", str(args.num_workers)]
+    arguments += ["--batch-size", str(args.batch_size), "--required-batch-size-multiple", "1"]
+    arguments += ["--num-workers", str(args.num_workers)]
     arguments += ["--nbest", str(args.nbest), "--beam", str(args.nbest)]
     if args.image_size:
         arguments += ["--image-size", args.image_size]
@@ -103,8 +104,6 @@ def check_output(folder: Path, split: str, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
-    for name in present:  # so that a run that ends early leaves no old score beside new answers
-        (folder / name).unlink()
 
 
 def run_generate(arguments: list[str]) -> Any:
@@ -129,11 +128,18 @@ def run_generate(arguments: list[str]) -> Any:
         raise
 
 
-def write_results(folder: Path, predictions: list[Prediction], score: dict[str, Any]) -> None:
-    """The three files; score.json comes last, so that its presence means that all is there."""
+def write_results(
+    folder: Path, generated: Path, predictions: list[Prediction], score: dict[str, Any]
+) -> None:
+    """Move fairseq's output and write the three files.
+
+    score.json goes first and comes last, so that its presence means that all is there and fits.
+    """
     from mt_fairseq.data.files import write_text
     from mt_fairseq.evaluation.results import write_json_lines, write_server_json
 
+    (folder / SCORE).unlink(missing_ok=True)
+    generated.replace(folder / generated.name)
     write_json_lines(folder / RESULTS, predictions)
     write_server_json(folder / SERVER, predictions)
     write_text(folder / SCORE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
@@ -155,6 +161,39 @@ def summarise(report: VqaReport | None) -> dict[str, Any]:
     }
 
 
+def evaluate(
+    args: argparse.Namespace, checkpoint: Path, state: dict[str, Any], arguments: list[str]
+) -> str:
+    """Answer the split, write everything to ``args.out``, and give the score in words.
+
+    The folder keeps what it holds until all is computed.
+    """
+    command = shlex.join([*arguments, "--results-path", str(args.out)])
+    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
+    started = time.time()
+    with tempfile.TemporaryDirectory(prefix=".running-", dir=args.out) as running:
+        scorer = run_generate([*arguments, "--results-path", running])
+        missing = len(scorer.results.missing())
+        if missing:
+            raise UserError(f"{missing} samples of split {args.split} were not answered")
+        predictions = scorer.predictions()
+        score = {
+            "checkpoint": str(checkpoint),
+            "data": args.data,
+            "split": args.split,
+            "task": state["task"],
+            "image_size": args.image_size or "x".join(map(str, state["image_size"])),
+            "max_text_len": args.max_text_len or state["max_text_len"],
+            "scoring": arguments[arguments.index("--scoring") + 1],
+            "samples": len(predictions),
+            **summarise(scorer.report(predictions)),
+            "seconds": round(time.time() - started, 1),
+        }
+        generated = Path(running) / f"generate-{args.split}.txt"
+        write_results(args.out, generated, predictions, score)
+    return str(scorer.result_string())
+
+
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     for name in ("batch_size", "nbest"):
@@ -167,31 +206,10 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = find_checkpoint(args.checkpoint)
     state = read_checkpoint(checkpoint)["task_state"]
     arguments = generate_arguments(args, checkpoint, state["task"])
-    if not len(DataBin(args.data).split(args.split)):  # told before anything is replaced
+    if not len(DataBin(args.data).split(args.split)):
         raise UserError(f"{args.data}: split {args.split} has no samples")
     check_output(args.out, args.split, args.overwrite)
-    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {shlex.join(arguments)}")
-    started = time.time()
-    scorer = run_generate(arguments)
-    missing = scorer.results.missing()
-    if missing:
-        raise UserError(f"{len(missing)} samples of {args.split} were not answered")
-    predictions = scorer.predictions()
-    report = scorer.report(predictions)
-    score = {
-        "checkpoint": str(checkpoint),
-        "data": args.data,
-        "split": args.split,
-        "task": state["task"],
-        "image_size": args.image_size or "x".join(map(str, state["image_size"])),
-        "max_text_len": args.max_text_len or state["max_text_len"],
-        "scoring": arguments[arguments.index("--scoring") + 1],
-        "samples": len(predictions),
-        **summarise(report),
-        "seconds": round(time.time() - started, 1),
-    }
-    write_results(args.out, predictions, score)
-    print(scorer.result_string())
+    print(evaluate(args, checkpoint, state, arguments))
     print(f"written to {args.out}: {SCORE}, {RESULTS}, {SERVER}, generate-{args.split}.txt")
     return 0
 

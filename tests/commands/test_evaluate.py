@@ -153,6 +153,17 @@ def test_files_of_the_wrong_kind(
         run(truncated, question_bin, *out)
 
 
+def test_old_results_stay_until_the_new_are_whole(
+    vqa_checkpoint, question_bin, picture_bin, tmp_path
+):
+    out = tmp_path / "out"
+    run(vqa_checkpoint, question_bin, "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UserError, match="has no answer classes"):
+        run(vqa_checkpoint, picture_bin, "--out", out, "--overwrite")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_full_disk(vqa_checkpoint, question_bin, tmp_path):
     """A limit on the size of files stands in for a disk that fills up while results are written."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -162,7 +173,7 @@ def test_full_disk(vqa_checkpoint, question_bin, tmp_path):
             run(vqa_checkpoint, question_bin, "--out", tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not (tmp_path / "out" / "score.json").exists()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_mistake_ends_in_one_line(vqa_checkpoint, tmp_path):

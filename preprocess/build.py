@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mt_fairseq.data import tokenizer_build
 from mt_fairseq.data.files import sha256_of, write_text
 from mt_fairseq.data.image_pack import PackReader
@@ -29,6 +27,7 @@ from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
 from preprocess.options import Options, deciding, options_of
 from preprocess.pack_images import image_faults, missing_packs, pack_images, pack_sizes
+from preprocess.progress import progress
 from preprocess.records import Record
 from preprocess.survey import Survey, chosen_splits, classes_of, survey
 from preprocess.write_split import SplitWriter
@@ -120,7 +119,7 @@ def _write_splits(
     for split in splits:
         writer = SplitWriter(split, options, tokenizer, classes, index)
         checker = SplitChecker(found.images)
-        with tqdm(total=found.records[split], unit="text", desc=f"{split} texts") as bar:
+        with progress(f"{split} texts", "text", found.records[split]) as bar:
             summaries[split] = writer.write(checker, reader.records(split), bar)
     return summaries
 

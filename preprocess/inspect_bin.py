@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.files import sha256_of
 from mt_fairseq.errors import UserError
+from preprocess.progress import progress
 
 TOP = 8
 NAMED_FAULTS = 5
@@ -101,7 +101,8 @@ def _share(labels: list[str], label: int, count: int, total: int) -> str:
 
 def file_faults(data: DataBin) -> Iterator[str]:
     """Files that are missing or hold other bytes than were written."""
-    for name, about in tqdm(data.metadata["files"].items(), desc="checksums", unit="file"):
+    files = data.metadata["files"].items()
+    for name, about in progress("checksums", "file", items=files, total=len(files)):
         path = data.path / name
         if not path.is_file():
             yield f"{path}: the file is missing"
@@ -114,6 +115,6 @@ def file_faults(data: DataBin) -> Iterator[str]:
 def image_faults(data: DataBin) -> Iterator[str]:
     """Images whose bytes do not have the checksum in their pack."""
     for pack in data.images.packs:
-        for i in tqdm(range(len(pack)), desc=pack.path.name, unit="image"):
+        for i in progress(pack.path.name, "image", items=range(len(pack))):
             if not pack.intact(i, pack.raw(i)):
                 yield f"{pack.path}: image {pack.key(i)} is damaged"

@@ -112,10 +112,16 @@ class _Parser:
                 if not self._more():
                     raise self._error(error.msg) from error
                 continue
-            if end == len(self.text) and self._more():
-                continue  # a number may go on in what was added: read it again
+            if self._may_go_on(value, end) and self._more():
+                continue  # read it again in the longer window
             self.at = min(end, len(self.text))
             return value
+
+    def _may_go_on(self, value: Any, end: int) -> bool:
+        """Whether a number was cut by the end of the window: 1 of 12, 0 of 0.5 or of 0e7."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return end == len(self.text) or self.text[end] in ".eE"
 
     def _error(self, reason: str) -> UserError:
         where = self.passed + self.at + 1

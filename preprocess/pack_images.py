@@ -15,8 +15,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mt_fairseq.data.files import read_json, write_json
 from mt_fairseq.data.image_pack import PackReader, PackWriter
 from mt_fairseq.data.metadata import BUILDING
@@ -24,6 +22,7 @@ from mt_fairseq.errors import UserError
 from preprocess.check import ImageTable
 from preprocess.options import Options
 from preprocess.prepare_image import Prepared, prepare
+from preprocess.progress import progress
 
 BATCH = 16
 """Pictures that a worker gets at once."""
@@ -55,9 +54,8 @@ def pack_images(images: ImageTable, options: Options) -> None:
     keys = iter(images.position)
     with (
         closing(_Preparer(options.workers)) as preparer,
-        tqdm(total=len(images.position), unit="image", desc="images", smoothing=0.05,
-             disable=not images.position) as bar,
-    ):  # fmt: skip
+        progress("images", "image", len(images.position)) as bar,
+    ):
         for number in range(pack_count(options, len(images.position))):
             chunk = list(itertools.islice(keys, options.images_per_pack))
             if number not in numbers:
@@ -73,7 +71,7 @@ def pack_images(images: ImageTable, options: Options) -> None:
 
 
 def _write_pack(
-    prepared: Iterator[Prepared], number: int, options: Options, progress: Callable[[int], object]
+    prepared: Iterator[Prepared], number: int, options: Options, advance: Callable[[int], object]
 ) -> None:
     faults: list[list[str]] = []
     with PackWriter(pack_path(options.dest, number), options.store) as writer:
@@ -87,7 +85,7 @@ def _write_pack(
                     f"image {item.fault} (--on-error skip leaves such pictures out; finished "
                     "packs are kept, --resume goes on with them)"
                 )
-            progress(1)
+            advance(1)
         # before the pack appears, so that a finished pack always has its list
         write_json(faults_path(options.dest, number), faults)
 

@@ -102,6 +102,8 @@ def _fault(item: Any) -> str | None:
         not isinstance(answers, list) or not answers or not all(isinstance(x, str) for x in answers)
     ):
         return '"answers" must be a list of strings'
+    if answers is not None and item.get("label") is not None:
+        return '"answers" and "label" exclude each other'
     if not isinstance(item.get("id", 0), (int, str)) or isinstance(item.get("id"), bool):
         return '"id" must be a whole number or a string'
     if not isinstance(item.get("label"), (str, int, type(None))):

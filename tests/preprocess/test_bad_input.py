@@ -209,6 +209,7 @@ def test_captions_and_pictures_that_miss_each_other(tmp_path: Path) -> None:
         ('{"text": "x", "image": "000.jpg", "id": [1]}', '"id" must be'),
         ('{"text": "x", "image": "000.jpg", "id": "a"}', "of another kind"),
         ('{"text": "x", "image": "none.jpg"}', "none.jpg is missing"),
+        ('{"text": "x", "image": "a", "label": 1, "answers": ["b"]}', "exclude each other"),
         ('{"text": "x", "image": "a\\u0000b"}', "cannot be read"),
     ],
 )

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
@@ -55,7 +56,7 @@ def command(raw: Path, dest: Path, *options: object) -> list[str]:
 
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """kill -9 to the whole process group as soon as a few packs are there, several times."""
-    raw = write_jsonl(tmp_path / "raw", captions(400))
+    raw = write_jsonl(tmp_path / "raw", captions(300))
     plain = digest(build("jsonl", raw, tmp_path / "plain", *PACK))
     dest = tmp_path / "bin"
     wanted = 3
@@ -71,6 +72,48 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
         wanted = len(list(dest.glob("images/*.h5"))) + 12
     assert run.returncode == 0
     assert digest(dest) == plain
+
+
+def started(raw: Path, dest: Path) -> subprocess.Popen[str]:
+    """A run with two workers, under way."""
+    run = subprocess.Popen(command(raw, dest, "--workers", 2), stderr=subprocess.PIPE, text=True,
+                           start_new_session=True)  # fmt: skip
+    while run.poll() is None and len(list(dest.glob("images/*.h5"))) < 2:
+        time.sleep(0.002)
+    assert run.poll() is None
+    return run
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough pictures that a run can be met on its way."""
+    raw = tmp_path_factory.mktemp("large")
+    rows = captions(1000)
+    Image.effect_noise((300, 300), 90).save(raw / "noise.png")
+    for row in rows:
+        os.link(raw / "noise.png", raw / row["image"])
+    (raw / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return raw
+
+
+def test_interrupt_is_one_line(large: Path, tmp_path: Path) -> None:
+    run = started(large, tmp_path / "bin")
+    os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C does: parent and workers
+    assert run.wait(timeout=30) == 130
+    assert run.stderr is not None
+    lines = run.stderr.read().strip().splitlines()
+    assert lines[-1].endswith("interrupted") and not any("Traceback" in line for line in lines)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_killed_worker_is_one_line(large: Path, tmp_path: Path) -> None:
+    run = started(large, tmp_path / "bin")
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert run.wait(timeout=60) == 2
+    assert run.stderr is not None
+    last = run.stderr.read().strip().splitlines()[-1]
+    assert "a worker process was killed" in last and "--resume" in last
 
 
 def test_killed_while_writing_a_split(raw: Path, expected: dict[str, str], tmp_path: Path) -> None:
@@ -186,8 +229,6 @@ def test_memory_is_flat(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     save_picture(raw / "noise.png", 1)
-    from PIL import Image
-
     Image.effect_noise((400, 400), 90).save(raw / "noise.png")
     size = (raw / "noise.png").stat().st_size
     peaks = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fairseq.data import data_utils
+from fairseq.data import Dictionary, data_utils
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
@@ -164,6 +164,9 @@ def test_fairseq_reads_the_text(tmp_path: Path) -> None:
     assert len(theirs) == len(ours) == 20
     assert all(theirs[i].equal(ours.text(i)) for i in range(20))
     np.testing.assert_array_equal(theirs.sizes, ours.text_lengths)
+    dictionary = Dictionary.load(str(data.path / "dict.txt"))
+    assert dictionary.symbols == data.dictionary.symbols
+    assert dictionary.indices == data.dictionary.indices
 
 
 def test_a_reader_with_boxes_fits(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ _SHOWN = {
     "itm_accuracy": "matching right {:.0f} %",
     "vqa_score": "VQA score {:.1f} %",
 }
-_KEPT = re.compile(r"(fresh|loaded|new|left out).*parameter|finetun|WARNING|Error", re.IGNORECASE)
 
 
 class TrainingProgress:
@@ -67,7 +66,7 @@ def _numbers(stats: dict, prefix: str) -> str:
 
 def bars(every: float = 2.0) -> Callable[[str], str | None]:
     """Shows lines of a command with progress bars, each bar at most every so many seconds."""
-    last = 0.0
+    last = float("-inf")
 
     def show(line: str) -> str | None:
         nonlocal last

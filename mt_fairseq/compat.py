@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import logging
 import os
 import shutil
 import warnings
@@ -32,6 +33,7 @@ def apply() -> None:
     keep_bf16_off_tpu()
     make_checkpoint_copies_atomic()
     keep_last_batch()
+    undo_debug_logging()
     silence_warnings_about_fairseq()
 
 
@@ -107,6 +109,13 @@ def keep_last_batch() -> None:
         return batches
 
     data_utils.batch_by_size = batch_by_size
+
+
+def undo_debug_logging() -> None:
+    """A model of fairseq's sets the root logger to DEBUG on import, and every library chatters."""
+    if os.environ.get("LOGLEVEL", "INFO").upper() != "DEBUG":
+        root = logging.getLogger()
+        root.setLevel(max(root.level, logging.INFO))
 
 
 def silence_warnings_about_fairseq() -> None:

@@ -92,6 +92,11 @@ def test_every_sample_is_in_a_batch(
     assert [int(i) for batch in batches for i in batch] == list(range(count))
 
 
+def test_libraries_do_not_chatter() -> None:
+    code = "import fairseq.models, mt_fairseq.plugin, logging; print(logging.getLogger().level)"
+    assert support.python("-c", code).stdout.strip() == "20"
+
+
 def test_pin_memory_warning_is_silenced_and_others_are_not() -> None:
     code = (
         "import warnings, mt_fairseq.compat as c; c.silence_warnings_about_fairseq();"

@@ -199,6 +199,7 @@ def official_config(config: Mapping[str, Any]) -> DictConfig:
     text = {
         "model_type": "roberta",
         "vocab_size": config["vocab_size"],
+        "pad_token_id": PAD,
         "hidden_size": config["text_width"],
         "intermediate_size": 4 * config["text_width"],
         "num_hidden_layers": config["text_layers"],
@@ -262,7 +263,7 @@ def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -
         )
     cfg = official_config(config)
     size = int(config["image_size"])
-    model = kind(cfg, kind.build_network(cfg, (size, size), PAD), PAD)
+    model = kind(cfg, kind.build_network(cfg, (size, size)))
     for name, classes in head_sizes(state_dict).items():
         model.register_classification_head(name, classes)
     if len(state_dict["token_type_embeddings.weight"]) == 3:

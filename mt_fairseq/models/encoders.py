@@ -7,64 +7,61 @@ checkpoint, which can then be rebuilt without hub or folder.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.presets import BERT, CLIP, PRESETS, ROBERTA, VIT
 from mt_fairseq.modules.hf import (
     AutoConfig,
+    BertConfig,
+    BertModel,
     CLIPVisionConfig,
     CLIPVisionModel,
     PretrainedConfig,
     RobertaConfig,
     RobertaModel,
+    ViTConfig,
+    ViTModel,
+    cached_file,
     quiet_transformers,
 )
-from mt_fairseq.modules.text import TextEncoder, build_roberta
-from mt_fairseq.modules.vision import VisionEncoder, build_clip_vision
+from mt_fairseq.modules.text import TextEncoder, build_bert, build_roberta
+from mt_fairseq.modules.vision import VisionEncoder, build_clip_vision, build_vit
 
-CLIP = "clip_vision_model"
-ROBERTA = "roberta"
-CONFIGS: dict[str, type[PretrainedConfig]] = {CLIP: CLIPVisionConfig, ROBERTA: RobertaConfig}
-KINDS = {"vision": (CLIP,), "text": (ROBERTA,)}
 
-_ROBERTA_COMMON = {
-    "model_type": ROBERTA,
-    "vocab_size": 50265,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
+@dataclass(frozen=True)
+class Kind:
+    """One of transformers' model types: its classes, our adapter, and arguments for reading."""
+
+    config: type[PretrainedConfig]
+    model: Any
+    build: Callable[..., Any]
+    options: dict[str, Any]
+
+
+_NO_POOLER = {"add_pooling_layer": False}
+VISION = {
+    CLIP: Kind(CLIPVisionConfig, CLIPVisionModel, build_clip_vision, {}),
+    VIT: Kind(ViTConfig, ViTModel, build_vit, _NO_POOLER),
 }
-_BASE = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-}
-_LARGE = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-}
-_CLIP_COMMON = {"model_type": CLIP, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
-# What the hub's config.json of each known name says.
-PRESETS: dict[str, dict[str, Any]] = {
-    "openai/clip-vit-base-patch32": {**_CLIP_COMMON, **_BASE, "patch_size": 32},
-    "openai/clip-vit-base-patch16": {**_CLIP_COMMON, **_BASE, "patch_size": 16},
-    "openai/clip-vit-large-patch14": {**_CLIP_COMMON, **_LARGE, "patch_size": 14},
-    "roberta-base": {**_ROBERTA_COMMON, **_BASE},
-    "roberta-large": {**_ROBERTA_COMMON, **_LARGE},
+TEXT = {
+    ROBERTA: Kind(RobertaConfig, RobertaModel, build_roberta, _NO_POOLER),
+    BERT: Kind(BertConfig, BertModel, build_bert, _NO_POOLER),
 }
 
 
-def resolve_encoders(cfg: DictConfig, vocabulary: int) -> None:
+def resolve_encoders(cfg: DictConfig, vocabulary: int, pad: int) -> None:
     """Fill ``cfg.vision_config`` and ``cfg.text_config`` unless a checkpoint brought them.
 
     Args:
         cfg: a TwoTowerConfig.
         vocabulary: size of the text dictionary.
+        pad: its padding id.
 
     Raises:
         UserError: an encoder that cannot be had, sizes for pre-trained weights, or a vocabulary
@@ -72,64 +69,68 @@ def resolve_encoders(cfg: DictConfig, vocabulary: int) -> None:
     """
     random = str(cfg.encoder_weights) == "random"
     if not cfg.vision_config:
-        sizes = {
-            "hidden_size": cfg.vision_width,
-            "intermediate_size": 4 * cfg.vision_width,
-            "num_hidden_layers": cfg.vision_layers,
-            "num_attention_heads": cfg.vision_heads,
-            "patch_size": cfg.patch_size,
-        }
-        config = _named_config("vision", cfg.vision_encoder, sizes, random)
-        cfg.vision_config = json.dumps(config, sort_keys=True)
+        cfg.vision_config = json.dumps(_vision_config(cfg, random), sort_keys=True)
     if not cfg.text_config:
-        sizes = {
-            "hidden_size": cfg.text_width,
-            "intermediate_size": 4 * cfg.text_width,
-            "num_hidden_layers": cfg.text_layers,
-            "num_attention_heads": cfg.text_heads,
-            "max_position_embeddings": cfg.text_positions and cfg.text_positions + 2,
-        }
-        config = _named_config("text", cfg.text_encoder, sizes, random)
+        config = _text_config(cfg, random)
         if random:
-            config["vocab_size"] = vocabulary
+            extra = pad + 1 if config["model_type"] == ROBERTA else 0  # positions start there
+            if cfg.text_positions:
+                config["max_position_embeddings"] = cfg.text_positions + extra
+            config.update(vocab_size=vocabulary, pad_token_id=pad)
         cfg.text_config = json.dumps(config, sort_keys=True)
-    expected = json.loads(cfg.text_config)["vocab_size"]
-    if expected != vocabulary:
+    config = json.loads(cfg.text_config)
+    expected = (config["vocab_size"], config.get("pad_token_id", pad))
+    if expected != (vocabulary, pad):
         raise UserError(
-            f"the text dictionary has {vocabulary} entries, but text encoder {cfg.text_encoder} "
-            f"has {expected}: preprocess the data with --tokenizer {cfg.text_encoder} "
-            "(or with the tokenizer of the checkpoint)"
+            f"the text dictionary has {vocabulary} entries and pads with id {pad}, but text "
+            f"encoder {cfg.text_encoder} has {expected[0]} and {expected[1]}: preprocess the data "
+            f"with --tokenizer {cfg.text_encoder} (or with the tokenizer of the checkpoint)"
         )
 
 
 def build_vision(cfg: DictConfig, image_size: tuple[int, int], read_weights: bool) -> VisionEncoder:
     """The vision encoder of ``cfg.vision_config``; pre-trained weights if ``read_weights``."""
-    config = load_config(cfg.vision_config)
-    model = _pretrained(CLIPVisionModel, "vision", cfg.vision_encoder, read_weights)
-    return build_clip_vision(config, image_size, model)
+    values = json.loads(cfg.vision_config)
+    pixels = {
+        name: values.pop(f"image_{name}") for name in ("mean", "std") if f"image_{name}" in values
+    }
+    kind = VISION[values["model_type"]]
+    model = _pretrained(kind, "vision", cfg.vision_encoder) if read_weights else None
+    return kind.build(kind.config.from_dict(values), image_size, model, **pixels)
 
 
 def build_text(cfg: DictConfig, read_weights: bool) -> TextEncoder:
     """The text encoder of ``cfg.text_config``; pre-trained weights if ``read_weights``."""
-    config = load_config(cfg.text_config)
-    config.hidden_dropout_prob = cfg.encoder_dropout
-    config.attention_probs_dropout_prob = cfg.encoder_dropout
-    model = _pretrained(
-        RobertaModel,
-        "text",
-        cfg.text_encoder,
-        read_weights,
-        add_pooling_layer=False,
-        hidden_dropout_prob=cfg.encoder_dropout,
-        attention_probs_dropout_prob=cfg.encoder_dropout,
-    )
-    return build_roberta(config, model)
+    dropout = {
+        "hidden_dropout_prob": cfg.encoder_dropout,
+        "attention_probs_dropout_prob": cfg.encoder_dropout,
+    }
+    values = json.loads(cfg.text_config)
+    kind = TEXT[values["model_type"]]
+    model = _pretrained(kind, "text", cfg.text_encoder, **dropout) if read_weights else None
+    return kind.build(kind.config.from_dict({**values, **dropout}), model)
 
 
-def load_config(text: str) -> Any:
-    """The transformers configuration of a JSON text."""
-    values = json.loads(text)
-    return CONFIGS[values["model_type"]].from_dict(values)
+def _vision_config(cfg: DictConfig, random: bool) -> dict[str, Any]:
+    sizes = {
+        "hidden_size": cfg.vision_width,
+        "intermediate_size": 4 * cfg.vision_width,
+        "num_hidden_layers": cfg.vision_layers,
+        "num_attention_heads": cfg.vision_heads,
+        "patch_size": cfg.patch_size,
+    }
+    return _named_config("vision", cfg.vision_encoder, sizes, random)
+
+
+def _text_config(cfg: DictConfig, random: bool) -> dict[str, Any]:
+    sizes = {
+        "hidden_size": cfg.text_width,
+        "intermediate_size": 4 * cfg.text_width,
+        "num_hidden_layers": cfg.text_layers,
+        "num_attention_heads": cfg.text_heads,
+        "max_position_embeddings": cfg.text_positions,
+    }
+    return _named_config("text", cfg.text_encoder, sizes, random)
 
 
 def _named_config(which: str, name: str, sizes: dict[str, int], random: bool) -> dict[str, Any]:
@@ -142,6 +143,12 @@ def _named_config(which: str, name: str, sizes: dict[str, int], random: bool) ->
         )
     preset = PRESETS.get(name)
     config = dict(preset) if preset else _read_config(which, name)
+    kinds = VISION if which == "vision" else TEXT
+    if config["model_type"] not in kinds:
+        raise UserError(
+            f"--{which}-encoder {name} is a {config['model_type']} model; "
+            f"known are {', '.join(kinds)}"
+        )
     config.update(sizes)
     width, heads = config["hidden_size"], config["num_attention_heads"]
     if width % heads:
@@ -150,28 +157,30 @@ def _named_config(which: str, name: str, sizes: dict[str, int], random: bool) ->
 
 
 def _read_config(which: str, name: str) -> dict[str, Any]:
-    """config.json of a folder or of the hub."""
+    """config.json of a folder or of the hub; with the pixels' mean and spread where it has them."""
     try:
         config = AutoConfig.from_pretrained(name)
+        if which == "text":
+            return config.to_dict()
+        values = getattr(config, "vision_config", config).to_dict()
+        path = cached_file(
+            name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+        )
     except (OSError, ValueError) as error:
         raise _unreachable(which, name) from error
-    config = getattr(config, "vision_config", config) if which == "vision" else config
-    if config.model_type not in KINDS[which]:
-        raise UserError(
-            f"--{which}-encoder {name} is a {config.model_type} model; "
-            f"known are {', '.join(KINDS[which])}"
-        )
-    return config.to_dict()
+    pixels = json.loads(Path(path).read_text()) if path else {}
+    for key in ("image_mean", "image_std"):
+        if key in pixels:
+            values[key] = pixels[key]
+    return values
 
 
-def _pretrained(kind: Any, which: str, name: str, read_weights: bool, **options: Any) -> Any | None:
-    if not read_weights:
-        return None
+def _pretrained(kind: Kind, which: str, name: str, **options: Any) -> Any:
     # A whole CLIP or a masked language model may stand there; transformers would list every tensor
     # of the parts that are left behind.
     with quiet_transformers():
         try:
-            return kind.from_pretrained(name, **options)
+            return kind.model.from_pretrained(name, **kind.options, **options)
         except (OSError, ValueError) as error:
             raise _unreachable(which, name) from error
 

@@ -45,13 +45,12 @@ class TwoTowerModel(BaseFairseqModel):
     Args:
         cfg: a TwoTowerConfig with both encoder configurations resolved.
         network: the network.
-        pad: id of the padding token.
     """
 
-    def __init__(self, cfg: DictConfig, network: TwoTower, pad: int) -> None:
+    def __init__(self, cfg: DictConfig, network: TwoTower) -> None:
         super().__init__()
         self.cfg = cfg
-        self.pad = pad
+        self.pad = network.text_encoder.pad
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
@@ -72,28 +71,23 @@ class TwoTowerModel(BaseFairseqModel):
         """
         dictionary = task.source_dictionary
         fresh = not cfg.vision_config and not getattr(task, "restores_checkpoint", False)
-        resolve_encoders(cfg, len(dictionary))
+        resolve_encoders(cfg, len(dictionary), dictionary.pad())
         cls.check(cfg)
         _store_encoder_configs(cfg)
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
         image_size = tuple(getattr(task, "resolution", None) or task.image_size)
-        network = cls.build_network(cfg, image_size, dictionary.pad(), read_weights)
-        model = cls(cfg, network, dictionary.pad())
+        network = cls.build_network(cfg, image_size, read_weights)
+        model = cls(cfg, network)
         for name, classes in task.head_spec().items():
             model.register_classification_head(name, classes)
         return model
 
     @classmethod
     def build_network(
-        cls, cfg: DictConfig, image_size: tuple[int, int], pad: int, read_weights: bool = False
+        cls, cfg: DictConfig, image_size: tuple[int, int], read_weights: bool = False
     ) -> TwoTower:
         """The network of a configuration with resolved encoders."""
         text_encoder = build_text(cfg, read_weights)
-        if text_encoder.pad != pad:
-            raise UserError(
-                f"the text dictionary pads with id {pad}, text encoder {cfg.text_encoder} with "
-                f"{text_encoder.pad}: preprocess the data with --tokenizer {cfg.text_encoder}"
-            )
         return cls.assemble(cfg, text_encoder, build_vision(cfg, image_size, read_weights))
 
     @classmethod

@@ -24,6 +24,8 @@ _hide_broken_torchaudio()
 
 from transformers import (  # noqa: E402
     AutoConfig,
+    BertConfig,
+    BertModel,
     CLIPConfig,
     CLIPModel,
     CLIPVisionConfig,
@@ -31,10 +33,15 @@ from transformers import (  # noqa: E402
     PretrainedConfig,
     RobertaConfig,
     RobertaModel,
+    ViTConfig,
+    ViTModel,
 )
+from transformers.utils import cached_file  # noqa: E402
 
 __all__ = [
     "AutoConfig",
+    "BertConfig",
+    "BertModel",
     "CLIPConfig",
     "CLIPModel",
     "CLIPVisionConfig",
@@ -42,6 +49,9 @@ __all__ = [
     "PretrainedConfig",
     "RobertaConfig",
     "RobertaModel",
+    "ViTConfig",
+    "ViTModel",
+    "cached_file",
     "quiet_transformers",
 ]
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.attention import key_mask
-from mt_fairseq.modules.hf import RobertaConfig, RobertaModel
+from mt_fairseq.modules.hf import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 
 class TextEncoder(nn.Module):
@@ -78,4 +78,18 @@ def build_roberta(config: RobertaConfig, model: RobertaModel | None = None) -> T
         pad=pad,
         # positions run from pad + 1
         max_length=config.max_position_embeddings - pad - 1,
+    )
+
+
+def build_bert(config: BertConfig, model: BertModel | None = None) -> TextEncoder:
+    """BERT, as ``build_roberta``; positions count from 0, and all tokens are of type 0."""
+    if model is None:
+        model = BertModel(config, add_pooling_layer=False)
+    return TextEncoder(
+        embeddings=model.embeddings,
+        layers=model.encoder.layer,
+        width=config.hidden_size,
+        heads=config.num_attention_heads,
+        pad=int(config.pad_token_id),  # type: ignore[arg-type]
+        max_length=config.max_position_embeddings,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel
+from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel, ViTConfig, ViTModel
 from mt_fairseq.modules.positions import resize_positions
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -118,21 +119,60 @@ class VisionEncoder(nn.Module):
 
 
 def build_clip_vision(
-    config: CLIPVisionConfig, image_size: tuple[int, int], model: CLIPVisionModel | None = None
+    config: CLIPVisionConfig,
+    image_size: tuple[int, int],
+    model: CLIPVisionModel | None = None,
+    **pixels: Any,
 ) -> VisionEncoder:
-    """CLIP's vision tower with the weights of ``model``, or random ones without it."""
-    patch = int(config.patch_size)  # type: ignore[arg-type]
-    grid = patch_grid(image_size, patch)
-    if model is None:
-        model = CLIPVisionModel(config)
-    table = model.embeddings.position_embedding.weight.detach()
+    """CLIP's vision tower with the weights of ``model``, or random ones without it.
+
+    ``pixels``: ``mean`` and ``std`` of the pixel values; CLIP's own unless given.
+    """
+    grid = patch_grid(image_size, int(config.patch_size))  # type: ignore[arg-type]
+    table = None if model is None else model.embeddings.position_embedding.weight
+    model = CLIPVisionModel(config) if model is None else model
     return VisionEncoder(
         patches=model.embeddings.patch_embedding,
         class_embedding=model.embeddings.class_embedding,
-        positions=resize_positions(table, grid),
+        positions=_position_table(table, grid, config),
         pre_norm=model.pre_layrnorm,
         blocks=model.encoder.layers,
         final_norm=model.post_layernorm,
         image_size=image_size,
         heads=config.num_attention_heads,
+        **pixels,
     )
+
+
+def build_vit(
+    config: ViTConfig,
+    image_size: tuple[int, int],
+    model: ViTModel | None = None,
+    **pixels: Any,
+) -> VisionEncoder:
+    """A ViT or (without distillation token) a DeiT; as ``build_clip_vision``.
+
+    It has no norm before the first block, and the reference's weight decay leaves its norms out.
+    """
+    grid = patch_grid(image_size, int(config.patch_size))  # type: ignore[arg-type]
+    table = None if model is None else model.embeddings.position_embeddings[0]
+    model = ViTModel(config, add_pooling_layer=False) if model is None else model
+    return VisionEncoder(
+        patches=model.embeddings.patch_embeddings.projection,
+        class_embedding=model.embeddings.cls_token[0, 0],
+        positions=_position_table(table, grid, config),
+        pre_norm=nn.Identity(),
+        blocks=model.layers,
+        final_norm=model.layernorm,
+        image_size=image_size,
+        heads=config.num_attention_heads,
+        decays_norms=False,
+        **pixels,
+    )
+
+
+def _position_table(table: Tensor | None, grid: tuple[int, int], config: Any) -> Tensor:
+    """A trained table resized to ``grid``, or a fresh one (resizing would shrink its spread)."""
+    if table is not None:
+        return resize_positions(table.detach(), grid)
+    return torch.randn(1 + grid[0] * grid[1], config.hidden_size) * config.initializer_range

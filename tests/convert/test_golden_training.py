@@ -37,7 +37,7 @@ def test_initial_values(golden: Golden) -> None:
     cfg = official_config(golden.config)
     kind = type(reference)
     size = golden.config["image_size"]
-    fresh = kind(cfg, kind.build_network(cfg, (size, size), 1), 1)
+    fresh = kind(cfg, kind.build_network(cfg, (size, size)))
     for name, head in reference.heads.items():
         fresh.register_classification_head(name, _classes(head))
     parameters = dict(fresh.named_parameters())

@@ -42,6 +42,11 @@ MANAGERS = {
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {**MANAGER, **options} for name, options in MANAGERS.items()},
     **{f"bridge-{letter}": {**BRIDGE, "bridge_type": letter} for letter in BRIDGES},
+    "vit-bert": {
+        **MANAGER,
+        "vision_encoder": "google/vit-base-patch16-224",
+        "text_encoder": "bert-base-uncased",
+    },
     "bridge-external": {**BRIDGE, "num_external_layers": 1},
     "bridge-none": {**BRIDGE, "num_external_layers": 3},
     "meter": METER,

@@ -11,15 +11,26 @@ import torch
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.managertower import ManagerTowerBase, ManagerTowerConfig
 from mt_fairseq.modules.hf import (
+    BertConfig,
+    BertModel,
     CLIPConfig,
     CLIPModel,
     CLIPVisionConfig,
     CLIPVisionModel,
     RobertaConfig,
     RobertaModel,
+    ViTConfig,
+    ViTModel,
 )
 from mt_fairseq.modules.positions import resize_positions
-from tests.models.stand_in import SMALL, VOCABULARY, StandInTask, batch, small_config
+from tests.models.stand_in import (
+    SMALL,
+    VOCABULARY,
+    StandInDictionary,
+    StandInTask,
+    batch,
+    small_config,
+)
 
 SIZES = {"num_hidden_layers": 3, "num_attention_heads": 2, "hidden_size": 16}
 
@@ -137,3 +148,44 @@ def test_the_wrong_kind_of_encoder(folders: dict[str, Path]) -> None:
 def test_a_vocabulary_that_does_not_fit(folders: dict[str, Path]) -> None:
     with pytest.raises(UserError, match=r"70 entries.*--tokenizer"):
         ManagerTowerBase.build_model(config(folders), StandInTask(vocabulary=70))
+
+
+def test_vit_and_bert_folders(tmp_path: Path) -> None:
+    """Their weights, pixel values and special ids; layers as transformers computes them."""
+    torch.manual_seed(6)
+    vit = ViTModel(ViTConfig(image_size=16, patch_size=8, intermediate_size=32, **SIZES)).eval()
+    bert = BertModel(
+        BertConfig(vocab_size=VOCABULARY, intermediate_size=32, max_position_embeddings=20, **SIZES)
+    ).eval()
+    vit.save_pretrained(tmp_path / "vit")
+    bert.save_pretrained(tmp_path / "bert")
+    pixels = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.1]}
+    (tmp_path / "vit" / "preprocessor_config.json").write_text(json.dumps(pixels))
+    cfg = config({"vision": tmp_path / "vit", "text": tmp_path / "bert"})
+    task = StandInTask(image_size=(16, 16))
+    task.source_dictionary = StandInDictionary(pad=0)
+    network = ManagerTowerBase.build_model(cfg, task).eval().network
+    tokens, images = batch(image_size=(16, 16))
+    tokens = tokens.masked_fill(tokens == 0, 3).masked_fill(tokens == 1, 0)
+    mean = torch.tensor(pixels["image_mean"])[:, None, None]
+    normalised = (images[:, 0].float() / 255 - mean) / torch.tensor(pixels["image_std"])[
+        :, None, None
+    ]
+    with torch.no_grad():
+        ours = network.vision_encoder(images[:, 0], 3)
+        theirs = vit(normalised, output_hidden_states=True)
+        for own, raw in zip(ours, theirs.hidden_states[1:], strict=True):
+            expected = vit.layernorm(raw)
+            assert torch.allclose(own, expected, atol=1e-5)
+        layers, mask = network.text_encoder(tokens, 3)
+        expected = bert(tokens, attention_mask=mask.long()).last_hidden_state
+        assert torch.allclose(layers[-1][mask], expected[mask], atol=1e-5)
+    norms = [p for n, p in network.vision_encoder.named_parameters() if "norm" in n]
+    assert all(p.param_group == "base.no_decay" for p in norms)
+
+
+def test_a_dictionary_that_pads_otherwise(folders: dict[str, Path]) -> None:
+    task = StandInTask()
+    task.source_dictionary = StandInDictionary(pad=0)
+    with pytest.raises(UserError, match="pads with id 0"):
+        ManagerTowerBase.build_model(config(folders), task)

@@ -39,10 +39,18 @@ def make_parser() -> argparse.ArgumentParser:
         add_options(command, reader.has_answers)
     inspect = commands.add_parser("inspect", help="print and verify what is in a data-bin")
     inspect.add_argument("data_bin", metavar="DATA-BIN", help="data-bin folder")
-    inspect.add_argument("--sample", type=int, metavar="N",
-                         help="write N samples with image, text and label, to look at")
-    inspect.add_argument("--out", metavar="FILE", default="samples.html",
-                         help="page for --sample: .html or .png (samples.html)")
+    inspect.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="write N samples with image, text and label, to look at",
+    )
+    inspect.add_argument(
+        "--out",
+        metavar="FILE",
+        default="samples.html",
+        help="page for --sample: .html or .png (samples.html)",
+    )
     return parser
 
 

@@ -191,5 +191,3 @@ def _report(dest: Path, metadata: dict[str, Any]) -> None:
     say(f"wrote {dest}: {metadata['images']['count']:,} images in "
         f"{len(metadata['images']['packs'])} packs, {metadata['tokenizer']['symbols']:,} symbols"
         + (f", {metadata['labels']:,} classes" if metadata["labels"] else ""))  # fmt: skip
-
-

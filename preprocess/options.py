@@ -44,50 +44,101 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
     files.add_argument("--raw", required=True, metavar="DIR", help="folder with the raw files")
     files.add_argument("--dest", required=True, metavar="DIR", help="data-bin folder to write")
     files.add_argument("--image-root", metavar="DIR", help="picture folder (default: --raw)")
-    files.add_argument("--splits", metavar="A,B",
-                       help="splits to write (default: all that are there)")
-    files.add_argument("--resume", action="store_true",
-                       help="go on where an earlier run was stopped; finished packs are kept")
+    files.add_argument(
+        "--splits", metavar="A,B", help="splits to write (default: all that are there)"
+    )
+    files.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run was stopped; finished packs are kept",
+    )
     files.add_argument("--overwrite", action="store_true", help="replace the data-bin at --dest")
     text = parser.add_argument_group("text")
-    text.add_argument("--tokenizer", default="sentencepiece", metavar="NAME",
-                      help="sentencepiece: train one on these texts (default); or a transformers "
-                      "tokenizer by hub name (roberta-base) or local folder; or another data-bin, "
-                      "so that pre-training and fine-tuning share ids")
-    text.add_argument("--vocab-size", type=int, default=VOCAB_SIZE, metavar="N",
-                      help=f"symbols of a trained tokenizer, special ones included ({VOCAB_SIZE})")
-    text.add_argument("--max-text-len", type=int, default=MAX_TEXT_LEN, metavar="N",
-                      help="count and report texts longer than this many tokens, <s> and </s> "
-                      f"included; they are stored whole, training cuts them ({MAX_TEXT_LEN})")
+    text.add_argument(
+        "--tokenizer",
+        default="sentencepiece",
+        metavar="NAME",
+        help="sentencepiece: train one on these texts (default); or a transformers "
+        "tokenizer by hub name (roberta-base) or local folder; or another data-bin, "
+        "so that pre-training and fine-tuning share ids",
+    )
+    text.add_argument(
+        "--vocab-size",
+        type=int,
+        default=VOCAB_SIZE,
+        metavar="N",
+        help=f"symbols of a trained tokenizer, special ones included ({VOCAB_SIZE})",
+    )
+    text.add_argument(
+        "--max-text-len",
+        type=int,
+        default=MAX_TEXT_LEN,
+        metavar="N",
+        help="count and report texts longer than this many tokens, <s> and </s> "
+        f"included; they are stored whole, training cuts them ({MAX_TEXT_LEN})",
+    )
     if has_answers:
         _add_answer_options(parser)
     images = parser.add_argument_group("images")
-    images.add_argument("--resize", type=int, metavar="S",
-                        help="shrink to shorter side S and store as JPEG; smaller pictures stay "
-                        "as they are (default: keep every file as it came)")
-    images.add_argument("--store", choices=["encoded", "pixels"], default="encoded",
-                        help="pixels: store decoded RGB, fastest to read and large; best with "
-                        "--resize (default: encoded)")
-    images.add_argument("--images-per-pack", type=int, default=IMAGES_PER_PACK, metavar="N",
-                        help=f"images in one pack file ({IMAGES_PER_PACK})")
+    images.add_argument(
+        "--resize",
+        type=int,
+        metavar="S",
+        help="shrink to shorter side S and store as JPEG; smaller pictures stay "
+        "as they are (default: keep every file as it came)",
+    )
+    images.add_argument(
+        "--store",
+        choices=["encoded", "pixels"],
+        default="encoded",
+        help="pixels: store decoded RGB, fastest to read and large; best with "
+        "--resize (default: encoded)",
+    )
+    images.add_argument(
+        "--images-per-pack",
+        type=int,
+        default=IMAGES_PER_PACK,
+        metavar="N",
+        help=f"images in one pack file ({IMAGES_PER_PACK})",
+    )
     work = parser.add_argument_group("work")
-    work.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N",
-                      help="processes that read pictures (default: all cores); changes no byte")
-    work.add_argument("--shard", metavar="I/N",
-                      help="write only the I-th of N parts of the image packs (I from 1); when all "
-                      "parts are in the same folder, run once with --resume and without --shard")
-    work.add_argument("--on-error", choices=["fail", "skip"], default="fail",
-                      help="a bad record or picture: stop and name it (fail, default), or leave "
-                      "it out and list it in metadata.json (skip)")
+    work.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes that read pictures (default: all cores); changes no byte",
+    )
+    work.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="write only the I-th of N parts of the image packs (I from 1); when all "
+        "parts are in the same folder, run once with --resume and without --shard",
+    )
+    work.add_argument(
+        "--on-error",
+        choices=["fail", "skip"],
+        default="fail",
+        help="a bad record or picture: stop and name it (fail, default), or leave "
+        "it out and list it in metadata.json (skip)",
+    )
 
 
 def _add_answer_options(parser: argparse.ArgumentParser) -> None:
     answers = parser.add_argument_group("answers")
-    answers.add_argument("--min-answer-count", type=int, default=9, metavar="N",
-                         help="answers given to at least N questions become classes (9)")
-    answers.add_argument("--answer-list", metavar="FILE",
-                         help="take the classes from a file instead: JSON list, JSON object "
-                         "answer -> class, or one answer a line")
+    answers.add_argument(
+        "--min-answer-count",
+        type=int,
+        default=9,
+        metavar="N",
+        help="answers given to at least N questions become classes (9)",
+    )
+    answers.add_argument(
+        "--answer-list",
+        metavar="FILE",
+        help="take the classes from a file instead: JSON list, JSON object "
+        "answer -> class, or one answer a line",
+    )
 
 
 def options_of(args: argparse.Namespace) -> Options:

@@ -36,9 +36,7 @@ class DataBin:
     def split(self, name: str) -> Split:
         """One split; UserError lists the known ones if there is none of this name."""
         if name not in self.metadata["splits"]:
-            raise UserError(
-                f"{self.path}: has no split {name!r}; it has {', '.join(self.splits)}"
-            )
+            raise UserError(f"{self.path}: has no split {name!r}; it has {', '.join(self.splits)}")
         return Split(self.path, name)
 
     @cached_property

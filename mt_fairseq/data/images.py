@@ -77,6 +77,5 @@ class ImageStore:
             return Image.frombytes("RGB", (width, height), data)
         return decode_image(data, f"{pack.path}: {pack.key(row)}", min_side)
 
-
     def __getstate__(self) -> dict[str, Any]:
         return {"packs": self.packs, "starts": self.starts}

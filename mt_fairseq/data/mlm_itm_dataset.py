@@ -128,7 +128,8 @@ class MlmItmDataset(ImageTextDataset):
         """For each text the row of its ITM picture, and the pictures to add to the batch."""
         if self.negatives == "batch":
             return self.pair_within_batch(samples), []
-        rows, added = [], []
+        rows: list[int] = []
+        added: list[torch.Tensor] = []
         for row, sample in enumerate(samples):
             if sample["mismatched"]:
                 rows.append(len(samples) + len(added))

@@ -162,6 +162,13 @@ class VisionLanguageTask(FairseqTask):
         if self.data_bin is None:
             self.set_vocabularies(TextTokenizer.from_state(state.tokenizer), state.labels)
 
+    @property
+    def opened_data_bin(self) -> DataBin:
+        """The data-bin; UserError for a task that was rebuilt without one."""
+        if self.data_bin is None:
+            raise UserError(f"{self.cfg.data}: no such data-bin")
+        return self.data_bin
+
     # --- vocabularies and sizes ---
 
     def set_vocabularies(self, tokenizer: TextTokenizer, labels: list[str] | None) -> None:
@@ -227,13 +234,11 @@ class VisionLanguageTask(FairseqTask):
         fairseq-generate passes the checkpoint's settings as ``task_cfg``; what of them matters has
         come with the checkpoint's ``task_state`` before.
         """
-        if self.data_bin is None:
-            raise UserError(f"{self.cfg.data}: no such data-bin")
         training = split == "train" and task_cfg is None
         transform = self.build_transform(training)
         self.datasets[split] = self.build_dataset(split, transform, shuffle=training)
         if task_cfg is not None and self.label_dictionary is not None:
-            self.results = start_results(self.data_bin, split)
+            self.results = start_results(self.opened_data_bin, split)
 
     def dataset_arguments(self) -> dict[str, Any]:
         """Arguments that every dataset takes."""

@@ -48,7 +48,7 @@ class VlpMlmItmTask(VisionLanguageTask):
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> MlmItmDataset:
         return MlmItmDataset(
-            self.data_bin,
+            self.opened_data_bin,
             split,
             transform=transform,
             shuffle=shuffle,

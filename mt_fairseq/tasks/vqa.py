@@ -45,7 +45,7 @@ class VqaTask(VisionLanguageTask):
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> VqaDataset:
         return VqaDataset(
-            self.data_bin,
+            self.opened_data_bin,
             split,
             transform=transform,
             shuffle=shuffle,
@@ -54,4 +54,5 @@ class VqaTask(VisionLanguageTask):
 
     def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> LabelGenerator:
         """``--nbest`` answers a question; fairseq-generate writes them as one-token hypotheses."""
+        assert self.label_dictionary is not None  # a task of this kind is not set up without
         return LabelGenerator(self.label_dictionary, "vqa", args.nbest, scores="sigmoid")

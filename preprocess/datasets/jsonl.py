@@ -93,8 +93,10 @@ def _fault(item: Any) -> str | None:
     if unknown:
         return f"has unknown fields {', '.join(unknown)}; known are {', '.join(sorted(KNOWN))}"
     images = item["images"] if "images" in item else [item["image"]]
-    if not isinstance(images, list) or not images or not all(
-        isinstance(x, str) and x for x in images
+    if (
+        not isinstance(images, list)
+        or not images
+        or not all(isinstance(x, str) and x for x in images)
     ):
         return "its pictures must be file names"
     answers = item.get("answers")

@@ -38,9 +38,7 @@ def write_vqa(raw: Path, images: int = 12, questions: int = 3, test: bool = True
                 colour = COLOURS[(image + k) % 4]
                 question_id = image * 1000 + k
                 question = f"What colour is thing {k}, number {image}?"
-                asked.append(
-                    {"image_id": image, "question_id": question_id, "question": question}
-                )
+                asked.append({"image_id": image, "question_id": question_id, "question": question})
                 answers = [colour] * 7 + ["not sure", "none", colour.upper()]
                 annotated.append({
                     "question_id": question_id, "image_id": image, "question_type": "what colour",

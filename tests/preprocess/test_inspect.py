@@ -60,7 +60,7 @@ def test_html_page(data_bin: Path, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text()
     assert page.count("<figure>") == 10
     assert "What colour is thing 0, number 0?" in page and "&#x27;red&#x27; 1.0" in page
-    assert page.count("data:image/jpeg;base64,") == 10 and "src=\"http" not in page
+    assert page.count("data:image/jpeg;base64,") == 10 and 'src="http' not in page
 
 
 def test_html_escapes_text(tmp_path: Path) -> None:

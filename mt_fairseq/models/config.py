@@ -8,7 +8,10 @@ from typing import Any
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
+from mt_fairseq.modules.cross_modal import FUSIONS
+
 ENCODER_WEIGHTS = ChoiceEnum(["pretrained", "random"])
+FUSION = ChoiceEnum(list(FUSIONS))
 LARGE = {
     "vision_encoder": "openai/clip-vit-large-patch14",
     "text_encoder": "roberta-large",
@@ -82,6 +85,10 @@ class TwoTowerConfig(FairseqDataclass):
     )
     hidden_size: int = field(default=768, metadata={"help": "cross-modal width D"})
     num_cross_modal_layers: int = field(default=6, metadata={"help": "cross-modal layers L_C"})
+    fusion: FUSION = field(  # type: ignore[valid-type]
+        default="co-attention",
+        metadata={"help": "cross-modal layers: co-attention, or one self-attention over both"},
+    )
     cross_modal_heads: int = field(
         default=12, metadata={"help": "attention heads of a cross-modal layer"}
     )

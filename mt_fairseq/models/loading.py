@@ -186,6 +186,12 @@ def _aggregation(which: str) -> Callable[[Mapping[str, Tensor]], str]:
     return measure
 
 
+def _fusion(tensors: Mapping[str, Tensor]) -> str:
+    """Parts of a cross-modal layer: a half for each modality, or one layer for both."""
+    prefix = "network.cross_modal.layers.0."
+    return ", ".join(sorted({n.split(".")[4] for n in tensors if n.startswith(prefix)}))
+
+
 def _experts(which: str) -> Callable[[Mapping[str, Tensor]], int]:
     return _axis(f"network.cross_modal.{which}_aggregations.0.expert_norm_weight", 0)
 
@@ -193,6 +199,7 @@ def _experts(which: str) -> Callable[[Mapping[str, Tensor]], int]:
 SETTINGS: dict[str, Callable[[Mapping[str, Tensor]], object]] = {
     "cross-modal width (--hidden-size)": _axis(TOKEN_TYPES, 1),
     "--num-cross-modal-layers": _count("network.cross_modal.layers."),
+    "parts of a cross-modal layer (--fusion)": _fusion,
     "--cross-modal-heads": _layout("cross-modal heads"),
     "text encoder width": _axis(WORDS, 1),
     "text encoder layers": _count("network.text_encoder.layers."),

@@ -31,7 +31,7 @@ class ManagerTowerConfig(TwoTowerConfig):
     manager_query: MANAGER_QUERY = field(  # type: ignore[valid-type]
         default="fused",
         metadata={
-            "help": "query of aaue, concat_attention, cross_attention: both modalities, or its own"
+            "help": "query of aaue, concat- and cross-attention: both modalities, or its own"
         },
     )
     manager_weight: MANAGER_WEIGHT = field(  # type: ignore[valid-type]

@@ -15,7 +15,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
 from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
-from mt_fairseq.modules.cross_modal import CoAttentionLayer, CrossModalEncoder
+from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
 from mt_fairseq.modules.heads import (
     ContrastiveHead,
     LinearHead,
@@ -110,7 +110,7 @@ class TwoTowerModel(BaseFairseqModel):
     def build_cross_modal(cfg: DictConfig, **aggregation: Any) -> CrossModalEncoder:
         """The cross-modal encoder around a model's aggregations."""
         layers = [
-            CoAttentionLayer(
+            FUSIONS[str(cfg.fusion)](
                 cfg.hidden_size,
                 cfg.cross_modal_heads,
                 cfg.dropout,

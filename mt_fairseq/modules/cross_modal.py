@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -62,6 +63,39 @@ class CoAttentionLayer(nn.Module):
         new_text = self.text(text, image, mask, None)
         new_image = self.image(image, text, None, mask) if need_image else None
         return new_text, new_image
+
+
+class MergedAttentionLayer(nn.Module):
+    """METER's other design: one transformer layer over both sequences, its weights shared."""
+
+    def __init__(
+        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width, heads, attention_dropout)
+        self.attention_norm = nn.LayerNorm(width, eps)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        self.out_norm = nn.LayerNorm(width, eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, text: Tensor, image: Tensor, text_mask: Tensor, need_image: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes; no image without need."""
+        both = torch.cat([text, image], dim=1)
+        mask = torch.cat([text_mask, text_mask.new_ones(image.shape[:2])], dim=1)
+        x = both if need_image else text
+        x = self.attention_norm(x + self.dropout(self.attention(x, both, key_mask(mask))))
+        x = self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
+        length = text.shape[1]
+        return x[:, :length], x[:, length:] if need_image else None
+
+
+FUSIONS: dict[str, type[nn.Module]] = {
+    "co-attention": CoAttentionLayer,
+    "merged-attention": MergedAttentionLayer,
+}
 
 
 class CrossModalEncoder(nn.Module):

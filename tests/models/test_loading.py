@@ -91,6 +91,7 @@ def test_resized_positions_keep_working() -> None:
         ({"patch_size": 4}, "patch size: 4 in the checkpoint, 8"),
         ({"num_managed_layers": 3}, "--num-managed-layers.*: 3 in the checkpoint, 2"),
         ({"manager_type": "saue"}, "parts of the text's aggregation"),
+        ({"fusion": "merged-attention"}, "--fusion.*: attention.* in the checkpoint"),
         ({"manager_query": "own"}, "parts of the text's aggregation"),
         ({"text_positions": 20}, "text encoder positions: 22 in the checkpoint, 18"),
     ],

@@ -40,7 +40,7 @@ def test_weights_sum_to_one_and_start_even(options: dict[str, Any]) -> None:
     fresh = type(model).build_model(model.cfg, StandInTask()).eval()
     for level, layer in enumerate(fresh(tokens, images, return_all=True).layers):
         kind = options["manager_type"]
-        if level == 0 or kind in ("saue", "sae", "sae_split"):
+        if level == 0 or kind in ("saue", "sae", "sae-split"):
             count = 2 + level * (kind == "sae")
             for weights in (layer.text_weights, layer.image_weights):
                 assert len(weights) == count

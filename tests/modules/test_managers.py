@@ -71,7 +71,7 @@ def test_sae() -> None:
 @pytest.mark.parametrize("level", [1, 2, 3])
 @torch.no_grad()
 def test_sae_split(level: int) -> None:
-    manager, given = build("sae_split", level), inputs(level)
+    manager, given = build("sae-split", level), inputs(level)
     weights = (manager.scores / manager.temperature).softmax(0)
     expected = (normed_experts(manager, given) * weights[:, None]).sum(1)
     rows = torch.ones(1, WIDTH)
@@ -83,7 +83,7 @@ def test_sae_split(level: int) -> None:
 
 
 @pytest.mark.parametrize("query", ["own", "fused"])
-@pytest.mark.parametrize("name", ["aaue", "concat_attention", "cross_attention"])
+@pytest.mark.parametrize("name", ["aaue", "concat-attention", "cross-attention"])
 @torch.no_grad()
 def test_adaptive(name: str, query: str) -> None:
     manager: Any = build(name, 1, query=query)
@@ -91,7 +91,7 @@ def test_adaptive(name: str, query: str) -> None:
     asked, normed = query_of(manager, given), normed_experts(manager, given)
     if name == "aaue":
         scores = manager.controller(asked).mT[..., None]
-    elif name == "cross_attention":
+    elif name == "cross-attention":
         keys = manager.key_projection(normed[:, :, 0])
         scores = (keys @ manager.query_projection(asked).mT / WIDTH**0.5)[..., None]
     else:

@@ -176,11 +176,11 @@ class CrossAttentionManager(AdaptiveManager):
 
 MANAGERS: dict[str, type[Manager]] = {
     "sae": AllLayersManager,
-    "sae_split": SplitLayersManager,
+    "sae-split": SplitLayersManager,
     "saue": StaticManager,
     "aaue": LinearManager,
-    "concat_attention": ConcatAttentionManager,
-    "cross_attention": CrossAttentionManager,
+    "concat-attention": ConcatAttentionManager,
+    "cross-attention": CrossAttentionManager,
 }
 
 

@@ -138,7 +138,7 @@ def _training(name: str, title: str, command: list[str], places: Places, updates
     logs = places.tensorboard / name
     command += ["--max-update", str(updates), "--save-dir", shown(save)]
     command += ["--no-epoch-checkpoints", "--save-interval-updates", "300"]
-    command += ["--keep-interval-updates", "1", "--validate-interval-updates", "100000"]
+    command += ["--keep-interval-updates", "1", "--validate-after-updates", str(updates)]
     command += ["--tensorboard-logdir", shown(logs), "--log-format", "json"]
     command += ["--log-interval", "50"]
     show = TrainingProgress(updates)

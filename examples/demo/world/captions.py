@@ -10,6 +10,7 @@ from examples.demo.world.facts import Description, exactly, place, relations_of,
 from examples.demo.world.scene import Scene, Thing, pick
 
 CAPTIONS_PER_IMAGE = 5
+MOST_WORDS = 14  # longer ones are drawn again: batches are padded to their longest text
 _OPENINGS = (
     "",
     "",
@@ -28,7 +29,9 @@ def captions(rng: np.random.Generator, scene: Scene) -> list[str]:
     makers = (_everything, _everything, _placed, _related, _counted, _colored)
     said: dict[str, None] = {}
     while len(said) < CAPTIONS_PER_IMAGE:
-        said.setdefault(_sentence(pick(rng, makers)(rng, scene)))
+        text = _sentence(pick(rng, makers)(rng, scene))
+        if len(text.split()) <= MOST_WORDS:
+            said.setdefault(text)
     return list(said)
 
 

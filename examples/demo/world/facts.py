@@ -12,7 +12,7 @@ from examples.demo.world.scene import DIGITS, SIDE, Scene, Thing
 
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six")
 SIDES = ("left", "right", "top", "bottom")
-RELATIONS = ("to the left of", "to the right of", "above", "below")
+RELATIONS = ("left of", "right of", "above", "below")
 
 
 def with_article(phrase: str) -> str:
@@ -64,9 +64,9 @@ def kind_of(name: str) -> str:
 
 def holds(relation: str, a: Thing, b: Thing) -> bool:
     """Whether ``a`` clearly stands in the relation to ``b``."""
-    if relation == "to the left of":
+    if relation == "left of":
         return a.left_of(b)
-    if relation == "to the right of":
+    if relation == "right of":
         return b.left_of(a)
     if relation == "above":
         return a.above(b)

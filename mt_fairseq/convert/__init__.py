@@ -1,6 +1,7 @@
-"""Weights in from the official checkpoints, by tables of names.
+"""Weights in and out: official checkpoints, transformers' BridgeTower; by tables of names.
 
-``from mt_fairseq.convert import from_official``; importing the package alone loads no torch.
+``from mt_fairseq.convert import from_official, from_huggingface, to_huggingface``. Importing the
+package alone loads no torch.
 """
 
 from __future__ import annotations
@@ -28,3 +29,30 @@ def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -
     from mt_fairseq.convert import official
 
     return official.from_official(state_dict, config)
+
+
+def from_huggingface(model: Any) -> TwoTowerModel:
+    """The registered BridgeTower that a transformers BridgeTower holds, in evaluation mode.
+
+    ``model`` is a BridgeTowerModel, or one of its ForMaskedLM, ForImageAndTextRetrieval and
+    ForContrastiveLearning.
+
+    Raises:
+        UserError: a configuration that BridgeTower's paper does not have.
+    """
+    from mt_fairseq.convert import huggingface
+
+    return huggingface.from_huggingface(model)
+
+
+def to_huggingface(model: TwoTowerModel, head: str | None = None) -> Any:
+    """The transformers BridgeTower with the weights of ``model``, in evaluation mode.
+
+    ``head`` picks the class where the model has several: mlm, itm, itc, or "" for none.
+
+    Raises:
+        UserError: a model that transformers' BridgeTower cannot hold, with the reason.
+    """
+    from mt_fairseq.convert import huggingface
+
+    return huggingface.to_huggingface(model, head)

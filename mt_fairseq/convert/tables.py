@@ -93,6 +93,18 @@ def convert(foreign: Mapping[str, Tensor], rules: Iterable[Rule]) -> Conversion:
     return result
 
 
+def gather(places: Iterable[Place], ours: Mapping[str, Tensor]) -> Tensor:
+    """The way back: the foreign tensor that was put into ``places``, parts in order.
+
+    For parts that were rows or equal cuts of the first axis.
+    """
+    parts = []
+    for place in places:
+        value = ours[place.target]
+        parts.append(value if place.row is None else value[place.row])
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 def _places(
     compiled: list[tuple[re.Pattern[str], Rule]], name: str, tensor: Tensor
 ) -> list[Place] | None:

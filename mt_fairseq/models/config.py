@@ -92,6 +92,9 @@ class TwoTowerConfig(FairseqDataclass):
     cross_modal_heads: int = field(
         default=12, metadata={"help": "attention heads of a cross-modal layer"}
     )
+    cross_modal_inner: int = field(
+        default=0, metadata={"help": "feed-forward channels of a cross-modal layer (0: 4 x width)"}
+    )
     dropout: float = field(
         default=0.1, metadata={"help": "dropout on sub-layer outputs of cross-modal layers"}
     )
@@ -103,7 +106,10 @@ class TwoTowerConfig(FairseqDataclass):
         metadata={"help": "dropout of the text encoder, outputs and attention (CLIP has none)"},
     )
     cross_modal_norm_eps: float = field(
-        default=1e-12, metadata={"help": "epsilon of layer norms in cross-modal layers, MLM head"}
+        default=1e-12, metadata={"help": "epsilon of layer norms in cross-modal layers"}
+    )
+    mlm_norm_eps: float = field(
+        default=1e-12, metadata={"help": "epsilon of the MLM head's layer norm"}
     )
     aggregation_norm_eps: float = field(
         default=1e-5, metadata={"help": "epsilon of layer norms in managers and bridges"}
@@ -116,6 +122,13 @@ class TwoTowerConfig(FairseqDataclass):
     )
     contrastive_width: int = field(
         default=256, metadata={"help": "channels of the contrastive (ITC) features"}
+    )
+    transformers_contrastive: bool = field(
+        default=False,
+        metadata={
+            "help": "contrastive head of transformers' BridgeTower: the image's projected state "
+            "instead of the encoder's, and a third projection, of the pooled pair"
+        },
     )
     text_length: int = field(
         default=0,

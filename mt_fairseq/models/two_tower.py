@@ -116,6 +116,7 @@ class TwoTowerModel(BaseFairseqModel):
                 cfg.dropout,
                 cfg.attention_dropout,
                 cfg.cross_modal_norm_eps,
+                cfg.cross_modal_inner or 4 * cfg.hidden_size,
             )
             for _ in range(cfg.num_cross_modal_layers)
         ]
@@ -149,9 +150,11 @@ class TwoTowerModel(BaseFairseqModel):
         if name == "itm":
             return LinearHead(2 * width, classes, **options)
         if name == "mlm":
-            return MaskedLMHead(width, classes, cfg.cross_modal_norm_eps, **options)
+            return MaskedLMHead(width, classes, cfg.mlm_norm_eps, **options)
         if name == "itc":
             text, vision = self.network.text_encoder.width, self.network.vision_encoder.width
+            if cfg.transformers_contrastive:
+                return ContrastiveHead(text, width, classes, 2 * width, **options)
             return ContrastiveHead(text, vision, classes, **options)
         raise UserError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
 
@@ -227,6 +230,14 @@ class TwoTowerModel(BaseFairseqModel):
     ) -> FusionOutput:
         """Fuse text i with image i; use ``select`` of the states to make other pairs."""
         return self.network.fuse(text_states, image_states, return_all)
+
+    def contrastive_features(
+        self, text_states: TextStates, image_states: ImageStates
+    ) -> tuple[Tensor, Tensor]:
+        """Normalised features (B, E) of texts and (M, E) of images, by the head ``itc``."""
+        projected = self.cfg.transformers_contrastive
+        image = image_states.experts[-1] if projected else image_states.last
+        return self.heads["itc"](text_states.last, image)
 
     def _pretrain(
         self,

@@ -19,20 +19,27 @@ from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
 class CrossModalBlock(nn.Module):
     """One modality's half of a cross-modal layer, post-norm.
 
-    Self-attention, cross-attention to the other modality, feed-forward of four times the width
-    with exact GELU; each followed by dropout, the residual and a layer norm.
+    Self-attention, cross-attention to the other modality, feed-forward of ``inner`` channels (four
+    times the width in the papers) with exact GELU; each followed by dropout, the residual and a
+    layer norm.
     """
 
     def __init__(
-        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        attention_dropout: float,
+        eps: float,
+        inner: int,
     ) -> None:
         super().__init__()
         self.self_attention = MultiHeadAttention(width, heads, attention_dropout)
         self.self_norm = nn.LayerNorm(width, eps)
         self.cross_attention = MultiHeadAttention(width, heads, attention_dropout)
         self.cross_norm = nn.LayerNorm(width, eps)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
         self.out_norm = nn.LayerNorm(width, eps)
         self.dropout = nn.Dropout(dropout)
 
@@ -49,11 +56,17 @@ class CoAttentionLayer(nn.Module):
     """A text and an image block; both read this level's *inputs*, never each other's output."""
 
     def __init__(
-        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        attention_dropout: float,
+        eps: float,
+        inner: int,
     ) -> None:
         super().__init__()
-        self.text = CrossModalBlock(width, heads, dropout, attention_dropout, eps)
-        self.image = CrossModalBlock(width, heads, dropout, attention_dropout, eps)
+        self.text = CrossModalBlock(width, heads, dropout, attention_dropout, eps, inner)
+        self.image = CrossModalBlock(width, heads, dropout, attention_dropout, eps, inner)
 
     def forward(
         self, text: Tensor, image: Tensor, text_mask: Tensor, need_image: bool = True
@@ -69,13 +82,19 @@ class MergedAttentionLayer(nn.Module):
     """METER's other design: one transformer layer over both sequences, its weights shared."""
 
     def __init__(
-        self, width: int, heads: int, dropout: float, attention_dropout: float, eps: float
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        attention_dropout: float,
+        eps: float,
+        inner: int,
     ) -> None:
         super().__init__()
         self.attention = MultiHeadAttention(width, heads, attention_dropout)
         self.attention_norm = nn.LayerNorm(width, eps)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
         self.out_norm = nn.LayerNorm(width, eps)
         self.dropout = nn.Dropout(dropout)
 

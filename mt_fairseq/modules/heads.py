@@ -80,20 +80,29 @@ class MaskedLMHead(nn.Module):
 class ContrastiveHead(nn.Module):
     """Projections of both encoders' position 0 into one space, and the learnable temperature.
 
+    With ``pooled_width`` there is a third one, of the pooled pair (transformers' BridgeTower).
     The temperature starts at 0.07 and is clamped to [0.001, 0.5] before use, in place as in the
     reference, so that it cannot drift away outside.
     """
 
-    def __init__(self, text_width: int, image_width: int, width: int) -> None:
+    def __init__(
+        self, text_width: int, image_width: int, width: int, pooled_width: int = 0
+    ) -> None:
         super().__init__()
         self.text = nn.Linear(text_width, width)
         self.image = nn.Linear(image_width, width)
+        self.cross = nn.Linear(pooled_width, width) if pooled_width else None
         self.temperature = nn.Parameter(torch.tensor(0.07))
 
-    def forward(self, text_last: Tensor, image_last: Tensor) -> tuple[Tensor, Tensor]:
-        """Last encoder layers (B, ., W) -> normalised features (B, E) of texts and images."""
-        text = F.normalize(self.text(text_last[:, 0]), dim=-1)
-        return text, F.normalize(self.image(image_last[:, 0]), dim=-1)
+    def forward(self, text_states: Tensor, image_states: Tensor) -> tuple[Tensor, Tensor]:
+        """States (B, ., W) of texts and images -> their normalised features (B, E)."""
+        text = F.normalize(self.text(text_states[:, 0]), dim=-1)
+        return text, F.normalize(self.image(image_states[:, 0]), dim=-1)
+
+    def cross_features(self, pooled: Tensor) -> Tensor:
+        """Pooled pairs (B, 2D) -> normalised features (B, E)."""
+        assert self.cross is not None, "this contrastive head has no projection of pairs"
+        return F.normalize(self.cross(pooled), dim=-1)
 
     def clamped_temperature(self) -> Tensor:
         """The temperature to divide similarities by."""

@@ -51,7 +51,7 @@ def test_contrastive_features(golden: Golden) -> None:
     model = golden.model()
     text = model.encode_text(golden.inputs["text_ids"])
     image = model.encode_images(golden.inputs["image"])
-    text_features, image_features = model.heads["itc"](text.last, image.last)
+    text_features, image_features = model.contrastive_features(text, image)
     assert difference(text_features, golden.outputs["itc.text"]) < BOUND
     assert difference(image_features, golden.outputs["itc.image"]) < BOUND
     temperature = model.heads["itc"].clamped_temperature()

@@ -120,9 +120,6 @@ class TwoTowerConfig(FairseqDataclass):
     nlvr2_dropout: float = field(
         default=0.1, metadata={"help": "dropout on the input of the NLVR2 head"}
     )
-    contrastive_width: int = field(
-        default=256, metadata={"help": "channels of the contrastive (ITC) features"}
-    )
     transformers_contrastive: bool = field(
         default=False,
         metadata={

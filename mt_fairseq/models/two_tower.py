@@ -13,16 +13,11 @@ from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
+from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
 from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
-from mt_fairseq.modules.heads import (
-    ContrastiveHead,
-    LinearHead,
-    MaskedLMHead,
-    MLPHead,
-    init_weights,
-)
+from mt_fairseq.modules.heads import init_weights
 from mt_fairseq.modules.outputs import (
     FusionOutput,
     ImageStates,
@@ -33,7 +28,6 @@ from mt_fairseq.modules.outputs import (
 from mt_fairseq.modules.two_tower import TwoTower
 
 logger = logging.getLogger(__name__)
-HEADS = ("vqa", "snli_ve", "nlvr2", "itm", "mlm", "itc")
 
 
 class TwoTowerModel(BaseFairseqModel):
@@ -132,31 +126,12 @@ class TwoTowerModel(BaseFairseqModel):
         """
         if name in self.heads:
             raise UserError(f"the model already has a head {name!r}")
-        head = self._make_head(name, num_classes, **options)
+        head = build_head(name, self.cfg, self.network, num_classes, **options)
         head.apply(init_weights)
         self.heads[name] = head
         tag_head(head)
         if name == "nlvr2":
             self.add_second_image_type()
-
-    def _make_head(self, name: str, classes: int, **options: Any) -> nn.Module:
-        cfg, width = self.cfg, self.network.width
-        hidden = 2 * width * cfg.head_hidden_scale
-        if name in ("vqa", "snli_ve"):
-            return MLPHead(2 * width, hidden, classes, **options)
-        if name == "nlvr2":
-            options.setdefault("dropout", cfg.nlvr2_dropout)
-            return MLPHead(4 * width, hidden, classes, **options)
-        if name == "itm":
-            return LinearHead(2 * width, classes, **options)
-        if name == "mlm":
-            return MaskedLMHead(width, classes, cfg.mlm_norm_eps, **options)
-        if name == "itc":
-            text, vision = self.network.text_encoder.width, self.network.vision_encoder.width
-            if cfg.transformers_contrastive:
-                return ContrastiveHead(text, width, classes, 2 * width, **options)
-            return ContrastiveHead(text, vision, classes, **options)
-        raise UserError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
 
     def add_second_image_type(self) -> None:
         """Grow the token-type table to three rows; row 2 starts as a copy of row 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -74,9 +74,20 @@ class VisionEncoder(nn.Module):
         self.pre_norm = pre_norm
         self.blocks = nn.ModuleList(blocks)
         self.final_norm = final_norm
-        scale = torch.tensor(255.0)
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None] * scale, persistent=False)
-        self.register_buffer("std", torch.tensor(std)[:, None, None] * scale, persistent=False)
+        self._pixels = {"mean": tuple(mean), "std": tuple(std)}
+        for name in self._pixels:
+            self.register_buffer(name, None, persistent=False)
+        self._set_pixel_constants(class_embedding.device)
+
+    def _set_pixel_constants(self, device: torch.device) -> None:
+        for name, values in self._pixels.items():
+            setattr(self, name, torch.tensor(values, device=device)[:, None, None] * 255)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> VisionEncoder:
+        """Move and cast as usual, but keep the pixels' constants exact, in float32."""
+        super()._apply(fn, recurse)
+        self._set_pixel_constants(self.mean.device)
+        return self
 
     @property
     def width(self) -> int:
@@ -112,7 +123,7 @@ class VisionEncoder(nn.Module):
         weight = self.patches.weight
         if images.dtype == torch.uint8:
             # float32 throughout, whatever the weights' type: bfloat16 has 8 bits for 255 levels
-            images = (images.float() - self.mean.float()) / self.std.float()
+            images = (images.float() - self.mean) / self.std
         patches = self.patches(images.to(weight.dtype)).flatten(2).transpose(1, 2)
         token = self.class_embedding.expand(len(patches), 1, -1)
         return self.pre_norm(torch.cat([token, patches], dim=1) + self.positions)

@@ -152,6 +152,16 @@ def test_bfloat16_trains() -> None:
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+def test_pixel_constants_stay_exact_in_half_precision() -> None:
+    encoder = build_small().network.vision_encoder
+    mean, std = encoder.mean.clone(), encoder.std.clone()
+    encoder.half().bfloat16()
+    assert encoder.mean.dtype == torch.float32
+    assert torch.equal(encoder.mean, mean)
+    assert torch.equal(encoder.std, std)
+    assert encoder.positions.dtype == torch.bfloat16
+
+
 @torch.no_grad()
 def test_selected_states_are_fused_as_a_batch_would_be() -> None:
     model = build_small().eval()

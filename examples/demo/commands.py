@@ -18,9 +18,9 @@ class Settings:
     """What a run of the demonstration may choose."""
 
     image_size: int = 64  # pixels
-    batch_size: int = 64
-    pretraining_updates: int = 450
-    vqa_updates: int = 1100
+    batch_size: int = 32
+    pretraining_updates: int = 1000
+    vqa_updates: int = 1800
     lr: float = 1e-3
     vocab_size: int = 220
     seed: int = 1
@@ -101,7 +101,8 @@ def _resize(settings: Settings) -> list[str]:
 
 def pretraining_stage(places: Places, settings: Settings) -> Stage:
     command = _train(places.captions, "vlp_mlm_itm", "mlm_itm", settings)
-    command += ["--itm-negatives", "batch"]
+    # many masked words and negatives from the batch: more to learn from each picture
+    command += ["--itm-negatives", "batch", "--mask-prob", "0.4"]
     return _training(
         "pretraining",
         "Pre-training: masked words and image-text matching",
@@ -127,6 +128,7 @@ def _train(data: Path, task: str, criterion: str, settings: Settings) -> list[st
     command += ["--task", task, "--criterion", criterion, "--arch", "managertower_tiny"]
     command += ["--image-size", str(settings.image_size), "--max-text-len", "32"]
     command += ["--dropout", "0", "--attention-dropout", "0", "--encoder-dropout", "0"]
+    command += ["--manager-noise", "0"]
     command += ["--optimizer", "adamw", "--lr", f"{settings.lr:g}", "--clip-norm", "1"]
     command += ["--lr-scheduler", "linear", "--warmup-ratio", "0.1"]
     command += ["--batch-size", str(settings.batch_size), "--required-batch-size-multiple", "1"]

@@ -12,8 +12,7 @@ from examples.demo.world.scene import Scene, Thing, pick
 CAPTIONS_PER_IMAGE = 5
 MOST_WORDS = 14  # longer ones are drawn again: batches are padded to their longest text
 _OPENINGS = (
-    "",
-    "",
+    *("",) * 6,
     "There is ",
     "A picture of ",
     "This picture shows ",
@@ -21,12 +20,12 @@ _OPENINGS = (
     "What is in the picture? ",
     "What do you see here? ",
 )
-_ENDINGS = ("", "", " in the picture", " here", " on a dark background")
+_ENDINGS = (*("",) * 6, " in the picture", " here", " on a dark background")
 
 
 def captions(rng: np.random.Generator, scene: Scene) -> list[str]:
     """CAPTIONS_PER_IMAGE different captions; most mention everything, each at least one thing."""
-    makers = (_everything, _everything, _placed, _related, _counted, _colored)
+    makers = (_everything, _everything, _everything, _placed, _related, _counted, _colored)
     said: dict[str, None] = {}
     while len(said) < CAPTIONS_PER_IMAGE:
         text = _sentence(pick(rng, makers)(rng, scene))

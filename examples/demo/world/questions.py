@@ -152,10 +152,10 @@ def _related(rng: np.random.Generator, scene: Scene) -> Question | None:
 
 
 FAMILIES: tuple[tuple[Maker, float], ...] = (
-    (_exists, 0.26),
-    (_how_many, 0.22),
-    (_color, 0.28),
-    (_which_digit, 0.08),
-    (_which_shape, 0.08),
-    (_related, 0.08),
+    (_exists, 0.20),
+    (_how_many, 0.26),
+    (_color, 0.34),
+    (_which_digit, 0.05),
+    (_which_shape, 0.10),
+    (_related, 0.05),
 )

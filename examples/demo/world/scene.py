@@ -26,6 +26,7 @@ COLORS: dict[str, Color] = {
 SHAPES = ("circle", "square", "triangle")
 DIGITS = tuple(str(d) for d in range(10))
 NAMES = DIGITS + SHAPES
+HOW_OFTEN = (0.45, 0.35, 0.2)  # scenes of one, two and three things
 APART = 12  # pixels between two centres before one counts as left of or above the other
 
 
@@ -87,7 +88,7 @@ def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
 
 def sample_scene(rng: np.random.Generator, hands: str, count: int | None = None) -> Scene:
     """Draw a scene whose digits were written by ``hands``; ``count`` fixes how many things."""
-    count = int(rng.integers(1, 4)) if count is None else count
+    count = 1 + int(rng.choice(3, p=HOW_OFTEN)) if count is None else count
     places = _places(rng, count)
     kinds = _names_and_colors(rng, count)
     things = [

@@ -16,43 +16,52 @@ if TYPE_CHECKING:
     from mt_fairseq.models.two_tower import TwoTowerModel
 
 
-def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoTowerModel:
+def from_official(
+    state_dict: Mapping[str, Tensor], config: Mapping[str, Any], allow_leftovers: bool = False
+) -> TwoTowerModel:
     """The registered model that an official ``state_dict`` holds, in evaluation mode.
 
     Args:
         state_dict: the official names and tensors.
-        config: sizes of the model, named as in a golden folder's config.json.
+        config: sizes of the model, named as in a golden folder's config.json
+            (``mt_fairseq.convert.infer.infer_config`` reads them off the tensors).
+        allow_leftovers: go on without tensors that the model has no place for.
+
+    The model's ``conversion`` says what was mapped, missing, left over and known to be unused.
 
     Raises:
         UserError: tensors left over, missing, or of another shape than ``config`` says.
     """
     from mt_fairseq.convert import official
 
-    return official.from_official(state_dict, config)
+    return official.from_official(state_dict, config, allow_leftovers)
 
 
-def from_huggingface(model: Any) -> TwoTowerModel:
+def from_huggingface(model: Any, allow_leftovers: bool = False) -> TwoTowerModel:
     """The registered BridgeTower that a transformers BridgeTower holds, in evaluation mode.
 
     ``model`` is a BridgeTowerModel, or one of its ForMaskedLM, ForImageAndTextRetrieval and
-    ForContrastiveLearning.
+    ForContrastiveLearning. Leftovers and ``conversion`` as in :func:`from_official`.
 
     Raises:
         UserError: a configuration that BridgeTower's paper does not have.
     """
     from mt_fairseq.convert import huggingface
 
-    return huggingface.from_huggingface(model)
+    return huggingface.from_huggingface(model, allow_leftovers)
 
 
-def to_huggingface(model: TwoTowerModel, head: str | None = None) -> Any:
+def to_huggingface(
+    model: TwoTowerModel, head: str | None = None, allow_leftovers: bool = False
+) -> Any:
     """The transformers BridgeTower with the weights of ``model``, in evaluation mode.
 
-    ``head`` picks the class where the model has several: mlm, itm, itc, or "" for none.
+    ``head`` picks the class where the model has several: mlm, itm, itc, or "" for none; naming
+    one leaves the others behind. Leftovers and ``conversion`` as in :func:`from_official`.
 
     Raises:
         UserError: a model that transformers' BridgeTower cannot hold, with the reason.
     """
     from mt_fairseq.convert import huggingface
 
-    return huggingface.to_huggingface(model, head)
+    return huggingface.to_huggingface(model, head, allow_leftovers)

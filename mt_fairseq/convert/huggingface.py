@@ -16,7 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mt_fairseq.convert.official import BRIDGE_RULES, CROSS_MODAL, ENCODERS, HEADS
-from mt_fairseq.convert.tables import Conversion, convert, gather, load_converted, to
+from mt_fairseq.convert.tables import (
+    Conversion,
+    Report,
+    check_leftovers,
+    convert,
+    gather,
+    load_converted,
+    to,
+)
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.bridgetower import BridgeTowerBase, BridgeTowerConfig, BridgeTowerModel
 from mt_fairseq.models.presets import CLIP, ROBERTA
@@ -55,7 +63,7 @@ CLASSES = {
 TEMPERATURE = "heads.itc.temperature"
 
 
-def from_huggingface(model: Any) -> TwoTowerModel:
+def from_huggingface(model: Any, allow_leftovers: bool = False) -> TwoTowerModel:
     """See ``mt_fairseq.convert.from_huggingface``."""
     config = model.config
     _check_supported(config)
@@ -75,12 +83,15 @@ def from_huggingface(model: Any) -> TwoTowerModel:
     conversion = _conversion(model.state_dict())
     if head == "itc":
         conversion.tensors[TEMPERATURE] = torch.exp(-conversion.tensors[TEMPERATURE])
-    load_converted(ours, conversion, type(model).__name__)
+    load_converted(ours, conversion, type(model).__name__, allow_leftovers)
     return ours.eval()
 
 
-def to_huggingface(model: TwoTowerModel, head: str | None = None) -> Any:
+def to_huggingface(
+    model: TwoTowerModel, head: str | None = None, allow_leftovers: bool = False
+) -> Any:
     """See ``mt_fairseq.convert.to_huggingface``."""
+    chosen = head is not None
     if head is None:
         heads = [name for name in CLASSES if name in model.heads]
         if len(heads) > 1:
@@ -97,7 +108,10 @@ def to_huggingface(model: TwoTowerModel, head: str | None = None) -> Any:
     if head == "itc":
         ours[TEMPERATURE] = -torch.log(ours[TEMPERATURE])
     state = theirs.state_dict()
-    for name, places in _conversion(state).mapped.items():
+    conversion = _conversion(state)
+    theirs.conversion = _report_back(model, conversion)
+    check_leftovers(theirs.conversion, "transformers' BridgeTower", chosen or allow_leftovers)
+    for name, places in conversion.mapped.items():
         tensor = gather(places, ours)
         state[name] = tensor[: len(state[name])] if state[name].dim() else tensor
     for name in state:
@@ -119,6 +133,20 @@ def _conversion(state: dict[str, Tensor]) -> Conversion:
     result = convert(official, RULES)
     result.mapped = {names[key]: places for key, places in result.mapped.items()}
     return result
+
+
+def _report_back(model: TwoTowerModel, conversion: Conversion) -> Report:
+    """What became of our own parameters."""
+    mapped: dict[str, list[str]] = {}
+    for name, places in conversion.mapped.items():
+        for place in places:
+            mapped.setdefault(place.target, []).append(name)
+    own = {name for name, _ in model.named_parameters()} | {TEMPERATURE} & set(model.state_dict())
+    return Report(
+        mapped={name: names for name, names in mapped.items() if name in own},
+        missing=sorted(mapped.keys() - own),
+        left_over=sorted(own - mapped.keys()),
+    )
 
 
 def _check_supported(config: Any) -> None:

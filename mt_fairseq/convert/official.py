@@ -123,6 +123,8 @@ HEADS = [
     to(r"cross_modal_itc_(text|image)_head\.fc\.(.*)", r"heads.itc.\1.\2"),
     # a copy of row 1 of the matching head
     drop(r"rank_output\..*"),
+    # counters of Lightning's metrics
+    drop(r"(train|val|test)_\w+_(accuracy|score|loss)\..*"),
 ]
 
 
@@ -254,7 +256,21 @@ def head_sizes(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
     return {head: len(state_dict[key]) for head, key in keys.items() if key in state_dict}
 
 
-def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoTowerModel:
+def reorder_classes(
+    state_dict: Mapping[str, Tensor], head: str, order: list[int] | None
+) -> dict[str, Tensor]:
+    """The state dict with the classes of a head in another order; None: as they are."""
+    state = dict(state_dict)
+    if order is not None:
+        prefix = f"{head.removesuffix('_ve')}_classifier.3."
+        for name in (f"{prefix}weight", f"{prefix}bias"):
+            state[name] = state[name][order]
+    return state
+
+
+def from_official(
+    state_dict: Mapping[str, Tensor], config: Mapping[str, Any], allow_leftovers: bool = False
+) -> TwoTowerModel:
     """See ``mt_fairseq.convert.from_official``."""
     kind = MODELS.get(str(config["model_type"]))
     if kind is None:
@@ -268,5 +284,6 @@ def from_official(state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -
         model.register_classification_head(name, classes)
     if len(state_dict["token_type_embeddings.weight"]) == 3:
         model.add_second_image_type()
-    load_converted(model, convert_state(state_dict, config), "official checkpoint")
+    conversion = convert_state(state_dict, config)
+    load_converted(model, conversion, "official checkpoint", allow_leftovers)
     return model.eval()

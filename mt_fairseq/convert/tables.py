@@ -116,33 +116,94 @@ def _places(
     return None
 
 
-def load_converted(model: torch.nn.Module, conversion: Conversion, source: str) -> None:
-    """Put converted tensors into ``model``; every one must find its place, and none may lack.
+@dataclass
+class Report:
+    """What a conversion did with every name; kept by the converted model as ``conversion``.
+
+    Attributes:
+        mapped: foreign name -> names that it became, or the other way round on the way out.
+        missing: parameters of the converted model that the source lacks.
+        left_over: tensors of the source that the converted model has no place for.
+        unused: tensors of the source that are known to be read by nothing.
+    """
+
+    mapped: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"mapped: {len(self.mapped)} tensors"]
+        for name in ("missing", "left_over", "unused"):
+            items = getattr(self, name)
+            lines.append(f"{name.replace('_', ' ')}: {len(items) or 'none'}{_examples(items)}")
+        return "\n".join(lines)
+
+
+def _examples(names: list[str], most: int = 4) -> str:
+    """A few of the names in brackets; nothing for none."""
+    if not names:
+        return ""
+    return f" ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+
+
+def check_leftovers(report: Report, source: str, allow_leftovers: bool) -> None:
+    """UserError for leftovers, unless they are allowed."""
+    if report.left_over and not allow_leftovers:
+        raise UserError(
+            f"{source}: {len(report.left_over)} tensors have no place in this model"
+            f"{_examples(report.left_over)}: is the configuration right? "
+            "(--allow-leftovers goes on without them)"
+        )
+
+
+def load_converted(
+    model: torch.nn.Module, conversion: Conversion, source: str, allow_leftovers: bool = False
+) -> Report:
+    """Put converted tensors into ``model``; none of its parameters may lack.
 
     Tensors may differ by axes of size 1 from ours (the reference keeps such for broadcasting).
 
     Raises:
-        UserError: leftovers, missing tensors, or other shapes, each named.
+        UserError: leftovers unless allowed, missing tensors, or other shapes, each named.
     """
-    if conversion.left_over:
-        raise UserError(
-            f"{source}: {len(conversion.left_over)} tensors have no place in this model, "
-            f"for example {', '.join(conversion.left_over[:3])}: is the configuration right?"
-        )
     own = model.state_dict()
-    missing = sorted({name for name, _ in model.named_parameters()} - set(conversion.tensors))
-    unknown = sorted(set(conversion.tensors) - set(own))
-    if missing or unknown:
+    homeless = [
+        name
+        for name, places in conversion.mapped.items()
+        if not any(place.target in own for place in places)
+    ]
+    report = Report(
+        mapped={
+            name: [place.target for place in places]
+            for name, places in conversion.mapped.items()
+            if name not in homeless
+        },
+        missing=sorted({name for name, _ in model.named_parameters()} - set(conversion.tensors)),
+        left_over=sorted([*conversion.left_over, *homeless]),
+        unused=sorted(conversion.dropped),
+    )
+    check_leftovers(report, source, allow_leftovers)
+    if report.missing:
         raise UserError(
-            f"{source}: does not fit its configuration; the model lacks {unknown[:3]}, "
-            f"the file lacks {missing[:3]}"
+            f"{source}: does not fit its configuration; the file lacks what becomes "
+            f"{len(report.missing)} parameters{_examples(report.missing)}"
         )
-    tensors = {}
-    for name, tensor in conversion.tensors.items():
-        if [n for n in tensor.shape if n > 1] != [n for n in own[name].shape if n > 1]:
-            raise UserError(
-                f"{source}: {name} has shape {tuple(tensor.shape)}, "
-                f"but the configuration makes it {tuple(own[name].shape)}"
-            )
-        tensors[name] = tensor.reshape(own[name].shape)
+    tensors = {
+        name: _fit(tensor, own[name], name, source)
+        for name, tensor in conversion.tensors.items()
+        if name in own
+    }
     model.load_state_dict({**own, **tensors}, strict=True)
+    model.conversion = report  # type: ignore[assignment]
+    return report
+
+
+def _fit(tensor: Tensor, own: Tensor, name: str, source: str) -> Tensor:
+    """``tensor`` in the shape of ``own``, from which it may differ by axes of size 1."""
+    if [n for n in tensor.shape if n > 1] != [n for n in own.shape if n > 1]:
+        raise UserError(
+            f"{source}: {name} has shape {tuple(tensor.shape)}, "
+            f"but the configuration makes it {tuple(own.shape)}"
+        )
+    return tensor.reshape(own.shape)

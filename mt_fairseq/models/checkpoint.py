@@ -13,6 +13,7 @@ from fairseq.dataclass.utils import merge_with_parent
 from omegaconf import DictConfig, OmegaConf
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.exported import is_exported, read_exported
 
 NAMES = ("checkpoint_best.pt", "checkpoint_last.pt")
 
@@ -62,10 +63,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """Rebuild task and model; the data-bin of the training run is not needed.
 
+    Args:
+        path: a checkpoint, a folder of checkpoints, or an exported folder.
+
+    Heads that the task has and the checkpoint lacks are taken off again: fresh weights would
+    answer at random.
+
     Raises UserError for a file that is no checkpoint of a task of this package.
     """
-    path = find_checkpoint(path)
-    state = read_checkpoint(path)
+    if is_exported(path):
+        importlib.import_module("mt_fairseq.plugin")
+        path = Path(path)
+        state = read_exported(path)
+    else:
+        path = find_checkpoint(path)
+        state = read_checkpoint(path)
     cfg = OmegaConf.create(state["cfg"])
     name = cfg.task._name
     if name not in tasks.TASK_DATACLASS_REGISTRY:
@@ -78,4 +90,6 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     task.load_state_dict(state["task_state"])
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
+    for head in model.load_report.fresh_heads:
+        del model.heads[head]
     return LoadedCheckpoint(path, cfg, task, model.eval())

@@ -45,7 +45,7 @@ class HubInterface(nn.Module):
 
     @classmethod
     def from_pretrained(cls: type[Hub], path: str | Path) -> Hub:
-        """Load a checkpoint, or the best (else the last) one of a folder.
+        """Load a checkpoint, the best (else the last) one of a folder, or an exported folder.
 
         Raises UserError if it is missing, damaged or of another family of models.
         """
@@ -234,3 +234,15 @@ class ManagerTower(HubInterface):
     """
 
     family = "managertower"
+
+
+class BridgeTower(HubInterface):
+    """A trained BridgeTower; used as :class:`ManagerTower`."""
+
+    family = "bridgetower"
+
+
+class Meter(HubInterface):
+    """A trained METER; used as :class:`ManagerTower`."""
+
+    family = "meter"

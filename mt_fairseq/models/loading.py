@@ -33,6 +33,11 @@ class LoadReport:
     left_out: list[str] = field(default_factory=list)  # heads that this model lacks
     resized: list[str] = field(default_factory=list)  # tables that changed their size
 
+    @property
+    def fresh_heads(self) -> list[str]:
+        """Names of the heads that keep their fresh values."""
+        return sorted(_names(self.new))
+
     def __str__(self) -> str:
         parts = [f"{self.loaded} tensors loaded"]
         for name in ("new", "left_out", "resized"):

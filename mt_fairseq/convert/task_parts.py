@@ -1,0 +1,123 @@
+"""What a fairseq checkpoint carries beside weights: tokenizer, labels, resolution, text length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mt_fairseq.data.metadata import LABEL_FILE
+from mt_fairseq.data.tokenizer import TextTokenizer
+from mt_fairseq.errors import UserError
+
+TASKS = {
+    "pretraining": "vlp_mlm_itm",
+    "vqa": "vqa",
+    "snli_ve": "snli_ve",
+    "nlvr2": "nlvr2",
+    "retrieval": "retrieval",
+}
+"""Names at the command line -> registered names of tasks."""
+
+TASK_HEADS = {
+    "pretraining": ("mlm", "itm"),
+    "vqa": ("vqa",),
+    "snli_ve": ("snli_ve",),
+    "nlvr2": ("nlvr2",),
+    "retrieval": ("itm", "itc"),
+}
+"""Heads that each task reads; one of them is enough for a checkpoint to be of that task."""
+
+OFFICIAL_LABELS = {
+    "snli_ve": ["contradiction", "neutral", "entailment"],
+    "nlvr2": ["False", "True"],
+}
+"""Classes in the order of the reference's data scripts (its answers depend on the annotations)."""
+
+
+def guess_task(heads: list[str]) -> str:
+    """The task that heads tell: a fine-tuned one first, retrieval if there is no MLM."""
+    for task in ("vqa", "snli_ve", "nlvr2"):
+        if task in heads:
+            return task
+    return "retrieval" if "itc" in heads and "mlm" not in heads else "pretraining"
+
+
+def check_task(task: str, heads: list[str]) -> None:
+    """UserError if none of the heads is one that the task reads."""
+    if heads and not set(TASK_HEADS[task]) & set(heads):
+        raise UserError(
+            f"--task {task}: the checkpoint has no head for it, it has {', '.join(heads)}"
+        )
+
+
+def read_tokenizer(name: str, vocabulary: int, pad: int) -> TextTokenizer:
+    """The tokenizer of a data-bin, an exported folder, a transformers folder or a hub name.
+
+    Raises:
+        UserError: it cannot be had, or its ids are not those of a model with ``vocabulary`` words.
+    """
+    from mt_fairseq.data.tokenizer_build import from_transformers, is_data_bin_tokenizer
+
+    own = is_data_bin_tokenizer(Path(name)) or (Path(name) / "model.safetensors").is_file()
+    own = own and (Path(name) / "special_tokens_map.json").is_file()
+    tokenizer = TextTokenizer.load(name) if own else from_transformers(name)
+    if (len(tokenizer.symbols), tokenizer.pad) != (vocabulary, pad):
+        raise UserError(
+            f"--tokenizer {name}: has {len(tokenizer.symbols)} entries and pads with id "
+            f"{tokenizer.pad}, the model {vocabulary} and {pad}: name the tokenizer that it was "
+            "trained with"
+        )
+    return tokenizer
+
+
+def labels_of(name: str | None, task: str, classes: int) -> list[str] | None:
+    """Classes in order; None for tasks without.
+
+    Args:
+        name: a file with one label a line, or a data-bin that holds one.
+        task: as at the command line.
+        classes: how many the model's head has.
+
+    Raises:
+        UserError: no such file, other labels than the model's, or none given for VQA.
+    """
+    if task in ("pretraining", "retrieval"):
+        return None
+    official = OFFICIAL_LABELS.get(task)
+    if name is None:
+        if official is None:
+            raise UserError(
+                f"--labels is needed for --task {task}: a file with its {classes} answers, one a "
+                f"line in class order, or a data-bin with {LABEL_FILE}"
+            )
+        return list(official)
+    labels = _label_file(Path(name) / LABEL_FILE if Path(name).is_dir() else Path(name))
+    if len(labels) != classes:
+        raise UserError(f"--labels {name}: {len(labels)} labels for a head of {classes} classes")
+    return labels
+
+
+def _label_file(path: Path) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return stream.read().removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UserError(f"--labels {path}: can't be read ({reason})") from error
+
+
+def class_order(task: str, labels: list[str] | None) -> list[int] | None:
+    """Which row of an official head each label is; None where the rows stay as they are.
+
+    Raises:
+        UserError: labels that the reference does not have.
+    """
+    if labels is None or task not in OFFICIAL_LABELS:
+        return None
+    known = [label.lower() for label in OFFICIAL_LABELS[task]]
+    wanted = [label.strip().lower() for label in labels]
+    if sorted(wanted) != sorted(known):
+        raise UserError(
+            f"--labels: {', '.join(labels)} are not the classes of {task}, "
+            f"{', '.join(OFFICIAL_LABELS[task])}"
+        )
+    return [known.index(label) for label in wanted]

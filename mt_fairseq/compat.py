@@ -11,8 +11,11 @@ import functools
 import logging
 import os
 import shutil
+import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
+
+from mt_fairseq.errors import UserError, find_user_error, last_line
 
 HYDRA_WARNINGS = (
     "Usage of deprecated keyword in package header",
@@ -33,6 +36,9 @@ def apply() -> None:
     keep_bf16_off_tpu()
     make_checkpoint_copies_atomic()
     keep_last_batch()
+    shorten_usage_errors()
+    name_unknown_hydra_options()
+    shorten_hydra_errors()
     undo_debug_logging()
     silence_warnings_about_fairseq()
 
@@ -109,6 +115,66 @@ def keep_last_batch() -> None:
         return batches
 
     data_utils.batch_by_size = batch_by_size
+
+
+def shorten_usage_errors() -> None:
+    """A wrong option prints fairseq's 130 lines of usage before the one line that matters."""
+    from fairseq import options
+
+    original = options.parse_args_and_arch
+
+    @functools.wraps(original)
+    def parse_args_and_arch(parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
+        def error(message: str) -> NoReturn:
+            hint = "--help after --arch, --task and --criterion lists what these have"
+            print(f"error: {message} ({hint})", file=sys.stderr)
+            raise SystemExit(2)
+
+        parser.error = error  # type: ignore[method-assign]
+        return original(parser, *args, **kwargs)
+
+    options.parse_args_and_arch = parse_args_and_arch
+
+
+def name_unknown_hydra_options() -> None:
+    """An option that the chosen model or task lacks, or a value that it cannot be, is a UserError.
+
+    fairseq finds out when it merges the user's values into the dataclass of the chosen one.
+    """
+    from fairseq.dataclass import utils
+    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+    original = utils.merge_with_parent
+
+    @functools.wraps(original)
+    def merge_with_parent(dc: Any, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(dc, cfg, *args, **kwargs)
+        except OmegaConfBaseException as error:
+            name = cfg.get("_name") or type(dc).__name__
+            if isinstance(error, ConfigKeyError):
+                raise UserError(f"{name} has no option {error.full_key}") from error
+            reason = str(error).splitlines()[0]
+            raise UserError(f"option {error.full_key} of {name}: {reason}") from error
+
+    utils.merge_with_parent = merge_with_parent
+
+
+def shorten_hydra_errors() -> None:
+    """Hydra catches all errors itself, and shows a traceback for a user's mistake too."""
+    from hydra.core.utils import JobReturn, JobStatus
+
+    def value(self: JobReturn) -> Any:
+        found = None
+        if self.status == JobStatus.FAILED:
+            found = find_user_error(self._return_value)
+        if found is None:
+            return getter(self)
+        print(f"error: {last_line(found)}", file=sys.stderr)
+        raise SystemExit(1)
+
+    getter = JobReturn.return_value.fget
+    JobReturn.return_value = JobReturn.return_value.getter(value)
 
 
 def undo_debug_logging() -> None:

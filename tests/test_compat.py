@@ -14,11 +14,16 @@ import pytest
 import torch
 from fairseq import checkpoint_utils, options
 from fairseq.data import data_utils
+from fairseq.dataclass import utils as dataclass_utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.file_io import PathManager
+from fairseq.models import MODEL_DATACLASS_REGISTRY
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 
 import mt_fairseq.plugin  # noqa: F401
 from mt_fairseq import compat
+from mt_fairseq.errors import UserError
 from tests import support
 
 
@@ -115,3 +120,43 @@ def test_applying_twice_changes_nothing() -> None:
     before = PathManager.copy
     compat.apply()
     assert PathManager.copy is before
+
+
+def test_an_unknown_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["data", "--task", "vqa", "--criterion", "vqa", "--arch", "managertower_tiny"]
+    with pytest.raises(SystemExit) as ended:
+        options.parse_args_and_arch(options.get_training_parser(), [*line, "--bridge-type", "b"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("error: unrecognized arguments: --bridge-type b")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"bridge_type": "b"}, "managertower_tiny has no option bridge_type"),
+        ({"manager_type": "best"}, "option manager_type of managertower_tiny: Invalid value"),
+        ({"hidden_size": "wide"}, "option hidden_size of managertower_tiny: "),
+    ],
+)
+def test_an_unknown_hydra_option_is_one_line(values: dict, words: str) -> None:
+    kind = MODEL_DATACLASS_REGISTRY["managertower_tiny"]()
+    given = OmegaConf.create({"_name": "managertower_tiny", **values})
+    with pytest.raises(UserError, match=words) as raised:
+        dataclass_utils.merge_with_parent(kind, given)
+    assert "\n" not in str(raised.value)
+
+
+def test_hydra_shows_a_users_mistake_as_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = JobReturn(status=JobStatus.FAILED)
+    failed.return_value = UserError("no such data-bin")
+    with pytest.raises(SystemExit):
+        _ = failed.return_value
+    assert capsys.readouterr().err == "error: no such data-bin\n"
+    failed.return_value = KeyError("a fault of ours")
+    with pytest.raises(KeyError):
+        _ = failed.return_value
+    done = JobReturn(status=JobStatus.COMPLETED)
+    done.return_value = 3
+    assert done.return_value == 3

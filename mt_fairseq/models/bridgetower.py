@@ -8,6 +8,7 @@ from fairseq.models import register_model
 from omegaconf import DictConfig
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.checks import encoder_layers
 from mt_fairseq.models.config import LARGE, TINY, TwoTowerConfig, derive
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.base import Aggregation
@@ -59,16 +60,17 @@ class BridgeTowerModel(TwoTowerModel):
                 f"--num-external-layers {cfg.num_external_layers}, but there are "
                 f"{cfg.num_cross_modal_layers} cross-modal layers"
             )
-
-    @classmethod
-    def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
         bridges = cfg.num_cross_modal_layers - cfg.num_external_layers
-        lowest = min(len(text_encoder.layers), len(vision_encoder.blocks))
+        lowest = min(encoder_layers(cfg).values())
         if bridges > lowest:
             raise UserError(
                 f"{bridges} cross-modal layers with a bridge, but an encoder has {lowest} layers: "
                 "lower --num-cross-modal-layers or raise --num-external-layers"
             )
+
+    @classmethod
+    def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
+        bridges = cfg.num_cross_modal_layers - cfg.num_external_layers
         layers = max(1, bridges)
         return TwoTower(
             text_encoder,

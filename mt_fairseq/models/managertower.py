@@ -8,6 +8,7 @@ from fairseq.models import register_model
 from omegaconf import DictConfig
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.checks import encoder_layers
 from mt_fairseq.models.config import LARGE, TINY, TwoTowerConfig, derive
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.experts import ExpertInput
@@ -81,18 +82,22 @@ class ManagerTowerModel(TwoTowerModel):
     @classmethod
     def check(cls, cfg: DictConfig) -> None:
         super().check(cfg)
-        if cfg.num_managed_layers < 1:
-            raise UserError("--num-managed-layers must be at least 1")
+        layers = encoder_layers(cfg)
+        for which, count in zip(("text", "vision"), _managed_layers(cfg), strict=True):
+            if count > layers[which]:
+                raise UserError(
+                    f"{count} managed layers, but the {which} encoder has {layers[which]} layers: "
+                    "lower --num-managed-layers"
+                )
 
     @classmethod
     def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:
-        text_count = cfg.num_managed_text_layers or cfg.num_managed_layers
-        image_count = cfg.num_managed_image_layers or cfg.num_managed_layers
+        text_count, image_count = _managed_layers(cfg)
         return TwoTower(
             text_encoder,
             vision_encoder,
-            _experts(cfg, "text", text_count, text_encoder.width, len(text_encoder.layers)),
-            _experts(cfg, "vision", image_count, vision_encoder.width, len(vision_encoder.blocks)),
+            _experts(cfg, text_count, text_encoder.width, len(text_encoder.layers)),
+            _experts(cfg, image_count, vision_encoder.width, len(vision_encoder.blocks)),
             cls.build_cross_modal(
                 cfg,
                 text_aggregations=_managers(cfg, text_count),
@@ -105,13 +110,14 @@ class ManagerTowerModel(TwoTowerModel):
         )
 
 
-def _experts(cfg: DictConfig, which: str, count: int, width: int, layers: int) -> ExpertInput:
+def _managed_layers(cfg: DictConfig) -> tuple[int, int]:
+    """N of the text and of the image."""
+    both = cfg.num_managed_layers
+    return cfg.num_managed_text_layers or both, cfg.num_managed_image_layers or both
+
+
+def _experts(cfg: DictConfig, count: int, width: int, layers: int) -> ExpertInput:
     """The top ``count`` of an encoder's ``layers``, each with its row of layer embeddings."""
-    if count > layers:
-        raise UserError(
-            f"{count} managed layers, but the {which} encoder has {layers} layers: "
-            "lower --num-managed-layers"
-        )
     return ExpertInput(width, cfg.hidden_size, layers - count, layers)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from fairseq.models import register_model
 from omegaconf import DictConfig
 
+from mt_fairseq.errors import UserError
+from mt_fairseq.models.checks import encoder_layers
 from mt_fairseq.models.config import TINY, TwoTowerConfig, derive
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.experts import ExpertInput
@@ -33,6 +35,15 @@ MeterTinyConfig = derive(
 
 class MeterModel(TwoTowerModel):
     """Two towers and a co-attention stack, and nothing between them but a projection."""
+
+    @classmethod
+    def check(cls, cfg: DictConfig) -> None:
+        super().check(cfg)
+        lowest = min(encoder_layers(cfg).values())
+        if cfg.layer_fusion and lowest < 2:
+            raise UserError(
+                f"--layer-fusion weighs layers below the last, but an encoder has {lowest} layer"
+            )
 
     @classmethod
     def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:

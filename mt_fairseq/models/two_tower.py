@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_length
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.loading import LoadReport, reconcile
@@ -66,10 +67,11 @@ class TwoTowerModel(BaseFairseqModel):
         dictionary = task.source_dictionary
         fresh = not cfg.vision_config and not getattr(task, "restores_checkpoint", False)
         resolve_encoders(cfg, len(dictionary), dictionary.pad())
+        image_size = tuple(getattr(task, "resolution", None) or task.image_size)
+        check_image_size(cfg, image_size)
         cls.check(cfg)
         _store_encoder_configs(cfg)
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
-        image_size = tuple(getattr(task, "resolution", None) or task.image_size)
         network = cls.build_network(cfg, image_size, read_weights)
         model = cls(cfg, network)
         for name, classes in task.head_spec().items():
@@ -86,14 +88,9 @@ class TwoTowerModel(BaseFairseqModel):
 
     @classmethod
     def check(cls, cfg: DictConfig) -> None:
-        """UserError for options that don't fit together; before any weight is made."""
-        if cfg.hidden_size % cfg.cross_modal_heads:
-            raise UserError(
-                f"--hidden-size {cfg.hidden_size} is no multiple of --cross-modal-heads "
-                f"{cfg.cross_modal_heads}"
-            )
-        if cfg.num_cross_modal_layers < 1:
-            raise UserError("--num-cross-modal-layers must be at least 1")
+        """UserError for options that don't fit together; before any weight is made or read."""
+        check_ranges(cfg)
+        check_text_length(cfg)
 
     @classmethod
     def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:

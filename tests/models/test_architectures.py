@@ -12,7 +12,7 @@ from fairseq import models, options
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.dataclass.initialize import add_defaults
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from fairseq.models import MODEL_DATACLASS_REGISTRY
+from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from omegaconf import DictConfig, OmegaConf
 
 import mt_fairseq.plugin  # noqa: F401
@@ -72,6 +72,21 @@ def test_tiny_builds_alike() -> None:
         assert json.loads(cfg.vision_config)["hidden_size"] == 128  # kept for the checkpoint
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_builds_alike(name: str) -> None:
+    """Same parameters of the same shapes; on the meta device, so the large ones too."""
+    task = StandInTask(image_size=(672, 672), vocabulary=ROBERTA_VOCABULARY)
+    line = from_command_line(name, "--encoder-weights", "random")
+    hydra = from_hydra(name, encoder_weights="random")
+    shapes = []
+    for cfg in (line, hydra):
+        with torch.device("meta"):
+            model = models.build_model(cfg, task)
+        assert type(model) is MODEL_REGISTRY[name]
+        shapes.append({key: value.shape for key, value in model.state_dict().items()})
+    assert shapes[0] == shapes[1]
 
 
 def build_without_memory(name: str, side: int, **overrides: object) -> TwoTowerModel:

@@ -9,7 +9,15 @@ import torch
 from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
-from tests.models.stand_in import MANAGERS, VARIANTS, VOCABULARY, StandInTask, batch, build_small
+from tests.models.stand_in import (
+    MANAGERS,
+    METER,
+    VARIANTS,
+    VOCABULARY,
+    StandInTask,
+    batch,
+    build_small,
+)
 
 every_variant = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
 every_manager = pytest.mark.parametrize("options", MANAGERS.values(), ids=MANAGERS.keys())
@@ -45,6 +53,16 @@ def test_weights_sum_to_one_and_start_even(options: dict[str, Any]) -> None:
             for weights in (layer.text_weights, layer.image_weights):
                 assert len(weights) == count
                 assert torch.allclose(weights, torch.full_like(weights, 1 / count))
+
+
+@every_manager
+@torch.no_grad()
+def test_noisy_weights_sum_to_one_too(options: dict[str, Any]) -> None:
+    model = build_small(**options).train()
+    for layer in model(*batch(), return_all=True).layers:
+        for weights in (layer.text_weights, layer.image_weights):
+            assert weights.dim() == 4
+            assert torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]), atol=1e-6)
 
 
 @every_variant
@@ -178,7 +196,14 @@ def test_selected_states_are_fused_as_a_batch_would_be() -> None:
         ({"num_managed_layers": 4}, {}, "4 managed layers"),
         ({"num_managed_layers": 0}, {}, "--num-managed-layers"),
         ({"hidden_size": 21}, {}, "--hidden-size 21"),
+        ({"num_managed_image_layers": 4}, {}, "vision encoder has 3 layers"),
+        ({"num_managed_text_layers": -1}, {}, "--num-managed-text-layers"),
+        ({"manager_noise": -0.5}, {}, "--manager-noise"),
+        ({"cross_modal_heads": 0}, {}, "--cross-modal-heads"),
         ({"num_cross_modal_layers": 0}, {}, "--num-cross-modal-layers"),
+        ({"dropout": 1.5}, {}, "--dropout"),
+        ({"text_length": 17}, {}, "--text-length 17.* texts of 16"),
+        ({**METER, "layer_fusion": True, "text_layers": 1}, {}, "--layer-fusion"),
         ({"vision_width": 15}, {}, "--vision-width 15"),
         ({}, {"image_size": (16, 20)}, "--image-size 16x20"),
         ({"encoder_weights": "pretrained"}, {}, "--encoder-weights random"),

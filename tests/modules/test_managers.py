@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import Manager, ManagerOptions
-from mt_fairseq.modules.aggregation.managers import build_manager
+from mt_fairseq.modules.aggregation.managers import MANAGERS, build_manager
 
 WIDTH, EXPERTS, BATCH, TEXT, IMAGE = 8, 3, 2, 5, 4
 
@@ -116,6 +116,44 @@ def test_shared_normalisation_equals_a_layer_norm_an_expert() -> None:
     weights = manager.scores.div(manager.temperature).softmax(0)
     expected = sum(w * norm(x) for w, norm, x in zip(weights, norms, raw, strict=True))
     assert torch.allclose(manager(given)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", ["vector", "scalar"])
+@pytest.mark.parametrize("name", MANAGERS)
+def test_weights_start_as_the_paper_says(name: str, channels: str) -> None:
+    """Equations 4 and 5, section 3.1: 1/6 and 1, 1/(6 + l), or 1/6 and 1/l; temperature 1."""
+    for level in range(4):
+        options = ManagerOptions(WIDTH, num_experts=6, weight=channels)
+        started = dict(build_manager(name, options, level).named_parameters())
+        shape = (WIDTH if channels == "vector" else 1,)
+        static = level == 0 or name in ("sae", "sae-split", "saue")
+        values = {"temperature": (1.0, (1,))}
+        if static:
+            count = 6 + level * (name == "sae")
+            values["scores"] = (1 / count, (count, *shape))
+        if level > 1 and name == "sae-split":
+            values["previous_scores"] = (1 / level, (level, *shape))
+            values["previous_temperature"] = (1.0, (1,))
+        if level and not name.startswith("sae"):
+            values["previous_weight"] = (1.0, shape)
+        for key, (value, size) in values.items():
+            assert torch.equal(started[key].detach(), torch.full(size, value)), key
+        others = {"scores", "previous_scores", "previous_weight", "previous_temperature"}
+        assert not (others - values.keys()) & started.keys()
+
+
+@torch.no_grad()
+def test_weights_of_previous_outputs_sum_to_one() -> None:
+    """SAE's split form adds a convex mixture of the previous outputs, in either mode."""
+    manager, given = build("sae-split", 3), inputs(3)
+    for norm in manager.previous_norms:  # type: ignore[union-attr]
+        norm.weight.zero_()
+        norm.bias.fill_(1.0)
+    for training in (False, True):
+        torch.manual_seed(1)
+        managed, weights = manager.train(training)(given)
+        uni_modal = manager.weighted_sum(given.experts, weights)
+        assert torch.allclose(managed - uni_modal, torch.ones_like(managed), atol=1e-5)
 
 
 def test_noise_has_the_spread_of_the_paper() -> None:

@@ -18,7 +18,6 @@ LINES = [
         "5 cross-modal layers with a bridge, but an encoder has 4 layers",
     ),
     (["--cross-modal-heads", 5], "--hidden-size 128 is no multiple of --cross-modal-heads 5"),
-    (["--image-size", "32x40"], "--image-size 32x40"),
 ]
 
 
@@ -46,7 +45,6 @@ def test_on_the_command_line(options: list, words: str, vqa_bin: Path, tmp_path:
     ("override", "words"),
     [
         ("+model.bridge_type=b", "managertower_tiny has no option bridge_type"),
-        ("+model.manager_type=best", "manager_type of managertower_tiny: Invalid value 'best'"),
         ("+model.num_managed_layers=9", "9 managed layers"),
     ],
 )

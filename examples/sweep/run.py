@@ -1,0 +1,97 @@
+"""METER, BridgeTower and managers with equal budgets, several seeds each, and a comparison.
+
+    python examples/sweep/run.py [--data demo-out/data-bin/vqa] [--out sweep-out]
+
+Every run is two commands, fairseq-train and fairseq-generate, printed before they start. What is
+finished is skipped when called again; a training that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # to be run as a file
+
+from examples.demo.stages import Runner
+from examples.sweep.commands import (
+    DEFAULT_MODELS,
+    MODELS,
+    SPLIT,
+    Budget,
+    Run,
+    generate_stage,
+    train_stage,
+)
+from examples.sweep.report import compare, credits_of_run, write_comparison
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.split import Split
+from mt_fairseq.errors import UserError, cli_entry
+
+DEFAULT_DATA = Path("demo-out/data-bin/vqa")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python examples/sweep/run.py",
+        description="Train tiny models with equal budgets and compare them.",
+    )
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="VQA data-bin")
+    parser.add_argument("--out", type=Path, default=Path("sweep-out"), help="folder of the sweep")
+    parser.add_argument("--updates", type=int, default=Budget.updates, help="of every run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(DEFAULT_MODELS))
+    parser.add_argument("--batch-size", type=int, default=Budget.batch_size)
+    parser.add_argument("--image-size", type=int, default=Budget.image_size, help="pixels")
+    parser.add_argument("--lr", type=float, default=Budget.lr, help="highest learning rate")
+    return parser.parse_args(argv)
+
+
+def check(args: argparse.Namespace) -> None:
+    """UserError for numbers that make no sweep."""
+    for name in ("updates", "batch_size", "image_size", "lr"):
+        if getattr(args, name) <= 0:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0")
+    for name in ("seeds", "models"):
+        if len(set(getattr(args, name))) < len(getattr(args, name)):
+            raise UserError(f"--{name} names one of them twice")
+    if args.out.exists() and not args.out.is_dir():
+        raise UserError(f"--out {args.out} is a file; name a folder")
+
+
+def open_questions(data: Path) -> Split:
+    """The held-out questions, with their reference answers."""
+    if data == DEFAULT_DATA and not data.exists():
+        raise UserError(f"{data}: no such data-bin; run `make demo` first, or name one with --data")
+    split = DataBin(data).split(SPLIT)
+    if "answers" not in split.columns:
+        raise UserError(f"{data}: split {SPLIT} has no answers to score with")
+    return split
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    check(args)
+    split = open_questions(args.data)
+    budget = Budget(args.data, args.updates, args.batch_size, args.lr, args.image_size)
+    credits: dict[str, list[np.ndarray]] = {model: [] for model in args.models}
+    for seed in args.seeds:  # all models of a seed first: a sweep that is stopped is still fair
+        for model in args.models:
+            run = Run(args.out, model, seed)
+            runner = Runner(run.folder)
+            runner.run(train_stage(run, budget))
+            runner.run(generate_stage(run, budget))
+            credits[model].append(credits_of_run(run, split))
+    stacked = {model: np.stack(values) for model, values in credits.items()}
+    images = [int(image) for image in split.image_column[:, 0]]
+    comparison = compare(stacked, images, args.seeds, args.updates)
+    write_comparison(comparison, args.out)
+    print(f"\n{comparison.text()}\n{args.out}/table.md, {args.out}/results.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli_entry(main)())

@@ -20,7 +20,9 @@ HEADS = {
 GOLDEN_HEADS = 4  # attention heads of all reference models, whose widths are no multiple of 64
 
 
-def official_state(folder: Path, task: str, vocabulary: int, answers: int = 17) -> dict[str, Tensor]:
+def official_state(
+    folder: Path, task: str, vocabulary: int, answers: int = 17
+) -> dict[str, Tensor]:
     """A reference model's state dict with the heads of one task."""
     state = load_file(folder / "weights.safetensors")
     unwanted = {prefix for prefixes in HEADS.values() for prefix in prefixes} - set(HEADS[task])

@@ -10,11 +10,20 @@ from fairseq import tasks
 from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf
 
-from mt_fairseq.data.files import atomic_file
+from mt_fairseq.data.files import atomic_file, full_disk_is_clear
+from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.tasks.task_state import TaskState
 
 NEVER_TRAINED = "converted"  # stands where fairseq names criterion and optimizer of the run
+
+
+def check_out(path: Path) -> None:
+    """UserError for a place that can't take the checkpoint; to be called before any work."""
+    if path.is_dir():
+        raise UserError(f"--out {path}: is a folder; name the checkpoint file to write")
+    with full_disk_is_clear(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_checkpoint(
@@ -51,7 +60,7 @@ def write_checkpoint(
         },
         "last_optimizer_state": None,
     }
-    with atomic_file(path) as stream:
+    with full_disk_is_clear(path), atomic_file(path) as stream:
         torch.save(content, stream)
 
 

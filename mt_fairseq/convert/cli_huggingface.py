@@ -104,12 +104,13 @@ def _pretrained(kind: Any, name: str, local: bool) -> Any:
 
 def _write_ours(args: argparse.Namespace) -> int:
     from mt_fairseq.convert import from_huggingface
-    from mt_fairseq.convert.checkpoint_file import write_checkpoint
+    from mt_fairseq.convert.checkpoint_file import check_out, write_checkpoint
     from mt_fairseq.convert.messages import about_task
     from mt_fairseq.convert.task_parts import TASKS, guess_task, read_tokenizer
     from mt_fairseq.errors import UserError
     from mt_fairseq.tasks.task_state import TaskState
 
+    check_out(args.out)
     theirs = load_huggingface(args.model)
     text = theirs.config.text_config
     longest = text.max_position_embeddings - text.pad_token_id - 1

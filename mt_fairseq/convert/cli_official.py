@@ -107,7 +107,7 @@ def convert_official(checkpoint: Path, out: Path, options: OfficialOptions) -> t
         UserError: a file, tokenizer or label list that does not fit; leftovers; a full disk.
     """
     from mt_fairseq.convert import from_official
-    from mt_fairseq.convert.checkpoint_file import write_checkpoint
+    from mt_fairseq.convert.checkpoint_file import check_out, write_checkpoint
     from mt_fairseq.convert.infer import infer_config, resize_images
     from mt_fairseq.convert.lightning import read_official
     from mt_fairseq.convert.official import PAD, head_sizes, reorder_classes
@@ -121,6 +121,7 @@ def convert_official(checkpoint: Path, out: Path, options: OfficialOptions) -> t
     from mt_fairseq.errors import UserError
     from mt_fairseq.tasks.task_state import TaskState
 
+    check_out(out)
     state, hyper = read_official(checkpoint)
     try:
         config = infer_config(state, hyper, options.heads, options.text_length)

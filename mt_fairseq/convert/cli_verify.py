@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return compare(score, expected, args)
     finally:
         if args.out is None:
+            print("(nothing of this is kept: name --out to keep it)")
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt_fairseq.convert.published import published
+from mt_fairseq.convert.published import WIDTHS, published
 
 if TYPE_CHECKING:
     from mt_fairseq.models.checkpoint import LoadedCheckpoint
@@ -92,8 +92,9 @@ def _score(checkpoint: LoadedCheckpoint, state: dict[str, Any]) -> str:
     if best is not None:
         metric = state["cfg"]["checkpoint"]["best_checkpoint_metric"]
         return f"{metric} {best:.4g} on the validation split (best of its training run)"
-    if (extra.get("source") or {}).get("kind") == "official":
-        model = state["cfg"]["model"]
+    model = state["cfg"]["model"]
+    official = (extra.get("source") or {}).get("kind") == "official"
+    if official and model["hidden_size"] in WIDTHS.values():
         task = str(checkpoint.task.name)
         for split in ("test", "valid"):
             found = published(model["_name"], model["hidden_size"], task, split)

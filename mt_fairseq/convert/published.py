@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BASE, LARGE = "base", "large"
-LARGE_WIDTH = 1024  # channels of LARGE's cross-modal encoder
+WIDTHS = {BASE: 768, LARGE: 1024}
+"""Channels of the cross-modal encoder."""
+
 NEAREST = {("vqa", "valid"): "testdev"}
 """The split whose score is taken where the papers have none."""
 
@@ -56,7 +58,7 @@ def published(architecture: str, width: int, task: str, split: str) -> Published
         split: of the data-bin.
     """
     family = architecture.split("_")[0]
-    size = LARGE if width >= LARGE_WIDTH else BASE
+    size = LARGE if width >= WIDTHS[LARGE] else BASE
     scores = SCORES.get((family, size, task), {})
     if split not in scores:
         split = NEAREST.get((task, split), "")

@@ -180,6 +180,14 @@ def test_files_that_do_not_fit(
     assert convert(tmp_path / "c.ckpt", tmp_path / "c.pt", vqa_bin, *args) == 0
 
 
+def test_places_that_cannot_be_written(vqa_bin: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder; name the checkpoint file"):
+        convert(tmp_path / "x.ckpt", tmp_path, vqa_bin)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        convert(tmp_path / "x.ckpt", tmp_path / "file" / "x.pt", vqa_bin)
+
+
 def test_a_mistake_ends_in_one_line(vqa_bin: Path, tmp_path: Path) -> None:
     """The command as a user types it; nothing but one line, and no network is waited for."""
     done = support.python(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from fairseq import tasks
@@ -22,8 +22,10 @@ def check_out(path: Path) -> None:
     """UserError for a place that can't take the checkpoint; to be called before any work."""
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; name the checkpoint file to write")
-    with full_disk_is_clear(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {path}: can't be written ({error.strerror})") from error
 
 
 def write_checkpoint(
@@ -61,7 +63,17 @@ def write_checkpoint(
         "last_optimizer_state": None,
     }
     with full_disk_is_clear(path), atomic_file(path) as stream:
+        _save(content, stream)
+
+
+def _save(content: dict[str, Any], stream: BinaryIO) -> None:
+    """torch.save; where a write fails, torch's own clean-up fails too and hides the reason."""
+    try:
         torch.save(content, stream)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def _configuration(model: TwoTowerModel, state: TaskState) -> dict[str, Any]:

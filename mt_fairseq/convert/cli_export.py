@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ def export(
     Raises:
         UserError: the folder can't be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     from mt_fairseq.convert.model_card import model_card
@@ -94,16 +96,22 @@ def export(
     from mt_fairseq.convert.tokenizer_files import save_tokenizer
     from mt_fairseq.data.files import atomic_path, full_disk_is_clear, write_json, write_text
     from mt_fairseq.data.metadata import LABEL_FILE, label_lines
+    from mt_fairseq.data.tokenizer import SPECIALS_FILE
+    from mt_fairseq.errors import UserError
     from mt_fairseq.models.exported import CONFIG_FILE, WEIGHTS_FILE
 
     with full_disk_is_clear(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / CONFIG_FILE).unlink(missing_ok=True)
         (out / LABEL_FILE).unlink(missing_ok=True)
-    tensors = {name: tensor.contiguous() for name, tensor in state["model"].items()}
-    with atomic_path(out / WEIGHTS_FILE) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
     save_tokenizer(checkpoint.task.tokenizer, out)
+    tensors = {name: tensor.contiguous() for name, tensor in state["model"].items()}
+    try:
+        with atomic_path(out / WEIGHTS_FILE) as temporary:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+            shutil.copymode(out / SPECIALS_FILE, temporary)  # else nobody else may read it
+    except SafetensorError as error:
+        raise UserError(f"{out / WEIGHTS_FILE}: can't be written ({error})") from error
     if checkpoint.task.labels is not None:
         write_text(out / LABEL_FILE, label_lines(checkpoint.task.labels))
     write_json(out / "preprocessor_config.json", settings_of(checkpoint))

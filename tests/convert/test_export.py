@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def test_bad_input(exported: Path, trained: Path, tmp_path: Path) -> None:
 
     fails("holds a model already; add --overwrite", export, trained, exported)
     assert export(trained, exported, "--overwrite") == 0
+    modes = {path.stat().st_mode for path in exported.iterdir()}
+    assert len(modes) == 1  # whoever may read one file may read all
     fails("no such checkpoint", export, tmp_path / "none.pt", tmp_path / "out")
     (tmp_path / "file").write_text("")
     fails("is a file; name a folder", export, trained, tmp_path / "file")
@@ -141,3 +144,22 @@ def test_damaged_folders(trained: Path, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "clip"}))
     with pytest.raises(UserError, match="not a model that"):
         ManagerTower.from_pretrained(folder)
+
+
+def test_full_disk(shared_dir: Path, trained: Path, vqa_bin: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a disk that fills up; nothing half is left."""
+    words = len(DataBin(vqa_bin).tokenizer.symbols)
+    golden = shared_dir / "golden" / "bt"
+    published = write_published(tmp_path / "pt.ckpt", golden, "pretraining", words)
+    convert = ["official", published, "--out", tmp_path / "pt.pt", "--tokenizer", vqa_bin]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"[Ff]ile too large"):
+            export(trained, tmp_path / "out")
+        with pytest.raises(UserError, match=r"[Ff]ile too large"):
+            main([*map(str, convert), "--heads", str(GOLDEN_HEADS)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "out" / "config.json").exists()
+    assert not (tmp_path / "pt.pt").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 import mt_fairseq.plugin  # noqa: F401
+from examples.demo.commands import Places, Settings, pretraining_stage, vqa_stage
 from tests.support import ROOT
 
 CONFIGS = sorted(ROOT.glob("examples/*/config/*.yaml"))
@@ -80,6 +82,35 @@ def test_vqa_holds_table_9() -> None:
     assert cfg.optimizer.cross_modal_lr_multiplier == 5
     assert cfg.model.head_hidden_scale == 2
     assert cfg.task.image_size == "576"
+
+
+@pytest.mark.parametrize("name", ["pretraining", "vqa"])
+def test_tiny_configurations_are_the_demonstration(name: str, tmp_path: Path) -> None:
+    settings, places = Settings(), Places(tmp_path)
+    stage = (
+        pretraining_stage(places, settings)
+        if name == "pretraining"
+        else vqa_stage(places, settings, pretrained=True)
+    )
+    cfg = read(ROOT / f"examples/{name}/config/managertower_tiny.yaml", "task.data=x")
+    said = dict(pairwise(stage.command))
+    for option, value in {
+        "--arch": cfg.model._name,
+        "--image-size": cfg.task.image_size,
+        "--max-text-len": cfg.task.max_text_len,
+        "--dropout": cfg.model.dropout,
+        "--manager-noise": cfg.model.manager_noise,
+        "--lr": cfg.optimization.lr[0],
+        "--clip-norm": cfg.optimization.clip_norm,
+        "--warmup-ratio": cfg.lr_scheduler.warmup_ratio,
+        "--batch-size": cfg.dataset.batch_size,
+        "--max-update": cfg.optimization.max_update,
+        "--seed": cfg.common.seed,
+        **({"--mask-prob": cfg.task.mask_prob} if name == "pretraining" else {}),
+        **({"--train-transform": cfg.task.train_transform} if name == "vqa" else {}),
+    }.items():
+        as_said = said[option] if isinstance(value, str) else float(said[option])
+        assert as_said == value, option
 
 
 @pytest.mark.parametrize("group", REGISTRIES)

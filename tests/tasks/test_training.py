@@ -49,7 +49,7 @@ def test_finetuning_from_pretraining_reports_and_learns(
     again = fairseq("validate", vqa_bin, "--task", "vqa", "--path", tmp_path / "checkpoint_best.pt",
                     "--batch-size", 3, "--log-format", "json")  # fmt: skip
     score = logged(again.stdout + again.stderr, "valid")[-1]
-    assert float(score["vqa_score"]) == pytest.approx(best["extra_state"]["best"], abs=0.01)
+    assert float(score["valid_vqa_score"]) == pytest.approx(best["extra_state"]["best"], abs=0.01)
 
 
 def losses(output: str) -> list[str]:

@@ -20,7 +20,7 @@ class Settings:
     image_size: int = 64  # pixels
     batch_size: int = 32
     pretraining_updates: int = 1000
-    vqa_updates: int = 1800
+    vqa_updates: int = 1400
     lr: float = 1e-3
     vocab_size: int = 220
     seed: int = 1

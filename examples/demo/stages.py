@@ -17,6 +17,9 @@ from pathlib import Path
 from mt_fairseq.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
+# A tiny model's steps are too small for many threads; and threads that spin while they wait (the
+# default) slow each other down several times over as soon as anything else wants a core.
+THREADS = {"OMP_NUM_THREADS": str(min(2, os.cpu_count() or 1)), "OMP_WAIT_POLICY": "PASSIVE"}
 SHOWN_ON_FAILURE = 12  # last lines of a log
 
 
@@ -74,7 +77,7 @@ class Runner:
         process = subprocess.Popen(
             executable(stage.command),
             cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"},
+            env={**THREADS, **os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

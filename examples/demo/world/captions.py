@@ -10,7 +10,7 @@ from examples.demo.world.facts import Description, exactly, place, relations_of,
 from examples.demo.world.scene import Scene, Thing, pick
 
 CAPTIONS_PER_IMAGE = 5
-MOST_WORDS = 14  # longer ones are drawn again: batches are padded to their longest text
+MOST_WORDS = 12  # longer ones are drawn again: batches are padded to their longest text
 _OPENINGS = (
     *("",) * 6,
     "There is ",

@@ -106,6 +106,7 @@ def test_tiny_configurations_are_the_demonstration(name: str, tmp_path: Path) ->
         "--batch-size": cfg.dataset.batch_size,
         "--max-update": cfg.optimization.max_update,
         "--seed": cfg.common.seed,
+        **({"--head-lr-multiplier": cfg.optimizer.head_lr_multiplier} if name == "vqa" else {}),
         **({"--mask-prob": cfg.task.mask_prob} if name == "pretraining" else {}),
         **({"--train-transform": cfg.task.train_transform} if name == "vqa" else {}),
     }.items():

@@ -21,7 +21,8 @@ class Settings:
     batch_size: int = 32
     pretraining_updates: int = 1000
     vqa_updates: int = 1400
-    lr: float = 1e-3
+    pretraining_lr: float = 1e-3
+    vqa_lr: float = 3e-4  # a higher one makes the model forget what words mean in pictures
     vocab_size: int = 220
     seed: int = 1
 
@@ -101,6 +102,7 @@ def _resize(settings: Settings) -> list[str]:
 
 def pretraining_stage(places: Places, settings: Settings) -> Stage:
     command = _train(places.captions, "vlp_mlm_itm", "mlm_itm", settings)
+    command += ["--lr", f"{settings.pretraining_lr:g}"]
     # many masked words and negatives from the batch: more to learn from each picture
     command += ["--itm-negatives", "batch", "--mask-prob", "0.4"]
     return _training(
@@ -114,6 +116,7 @@ def pretraining_stage(places: Places, settings: Settings) -> Stage:
 
 def vqa_stage(places: Places, settings: Settings, pretrained: bool) -> Stage:
     command = _train(places.questions, "vqa", "vqa", settings)
+    command += ["--lr", f"{settings.vqa_lr:g}", "--head-lr-multiplier", "5"]
     # crops, as in the paper, would change the answers of "how many" and "on the left"
     command += ["--train-transform", "square"]
     if pretrained:
@@ -129,7 +132,7 @@ def _train(data: Path, task: str, criterion: str, settings: Settings) -> list[st
     command += ["--image-size", str(settings.image_size), "--max-text-len", "32"]
     command += ["--dropout", "0", "--attention-dropout", "0", "--encoder-dropout", "0"]
     command += ["--manager-noise", "0"]
-    command += ["--optimizer", "adamw", "--lr", f"{settings.lr:g}", "--clip-norm", "1"]
+    command += ["--optimizer", "adamw", "--clip-norm", "1"]
     command += ["--lr-scheduler", "linear", "--warmup-ratio", "0.1"]
     command += ["--batch-size", str(settings.batch_size), "--required-batch-size-multiple", "1"]
     return [*command, "--seed", str(settings.seed), "--num-workers", "1"]

@@ -39,14 +39,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=default.batch_size)
     parser.add_argument("--pretraining-updates", type=int, default=default.pretraining_updates)
     parser.add_argument("--vqa-updates", type=int, default=default.vqa_updates)
-    parser.add_argument("--lr", type=float, default=default.lr, help="highest learning rate")
+    parser.add_argument("--pretraining-lr", type=float, default=default.pretraining_lr)
+    parser.add_argument("--vqa-lr", type=float, default=default.vqa_lr)
     parser.add_argument("--vocab-size", type=int, help="symbols of the tokenizer")
     return parser.parse_args(argv)
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Checked settings; UserError names the option that is wrong."""
-    names = ("image_size", "batch_size", "pretraining_updates", "vqa_updates", "lr")
+    names = ("image_size", "batch_size", "pretraining_updates", "vqa_updates")
+    names += ("pretraining_lr", "vqa_lr")
     for name in names:
         if getattr(args, name) <= 0:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0")

@@ -19,8 +19,8 @@ class Settings:
 
     image_size: int = 64  # pixels
     batch_size: int = 32
-    pretraining_updates: int = 1000
-    vqa_updates: int = 1400
+    pretraining_updates: int = 1100
+    vqa_updates: int = 1800
     pretraining_lr: float = 1e-3
     vqa_lr: float = 3e-4  # a higher one makes the model forget what words mean in pictures
     vocab_size: int = 220

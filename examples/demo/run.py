@@ -47,8 +47,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Checked settings; UserError names the option that is wrong."""
-    names = ("image_size", "batch_size", "pretraining_updates", "vqa_updates")
-    names += ("pretraining_lr", "vqa_lr")
+    names = ["image_size", "batch_size", "pretraining_updates", "vqa_updates"]
+    names += ["pretraining_lr", "vqa_lr"]
     for name in names:
         if getattr(args, name) <= 0:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0")

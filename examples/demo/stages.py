@@ -17,8 +17,8 @@ from pathlib import Path
 from mt_fairseq.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-# Threads of a tiny model meet thousands of times a second: they must not go to sleep at once (half the
-# speed), nor spin for long (many times slower as soon as anything else wants a core).
+# Threads of a tiny model meet thousands of times a second: they must not go to sleep at once (half
+# the speed), nor spin for long (many times slower as soon as anything else wants a core).
 THREADS = {"OMP_NUM_THREADS": str(min(2, os.cpu_count() or 1)), "GOMP_SPINCOUNT": "30000"}
 SHOWN_ON_FAILURE = 12  # last lines of a log
 

@@ -39,8 +39,8 @@ def test_finetuning_from_pretraining_reports_and_learns(
         "--best-checkpoint-metric", "vqa_score", "--maximize-best-checkpoint-metric",
     )  # fmt: skip
     output = done.stdout + done.stderr
-    assert "new" in output
-    assert "vqa" in output
+    assert "new: vqa head" in output
+    assert "left out: itm head, mlm head" in output
     valid = logged(output, "valid")
     assert float(valid[-1]["valid_vqa_score"]) > 60  # chance is one colour in three
     assert float(logged(output, "train_inner")[0]["loss"]) > float(valid[-1]["valid_loss"])

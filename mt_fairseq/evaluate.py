@@ -20,24 +20,26 @@ from mt_fairseq.errors import UserError, cli_entry, find_user_error
 from mt_fairseq.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from mt_fairseq.evaluation.results import Prediction
-    from mt_fairseq.evaluation.vqa import VqaReport
+    from mt_fairseq.evaluation.task_scorer import TaskScorer
 
-SCORE, RESULTS, SERVER = "score.json", "results.jsonl", "evalai.json"
+SCORE, RESULTS = "score.json", "results.jsonl"
 
 EPILOG = f"""\
 written to --out:
-  {SCORE}       the score with its 95 % interval, by answer and question type
-  {RESULTS}    one line a sample: id, image, text, prediction, answers, scores, reference, credit
-  {SERVER}      what the EvalAI server takes: every question of the split, in order, each once
+  {SCORE}       the score with its 95 % interval, and its parts (answer types for VQA, ...)
+  {RESULTS}    one line a sample: id, image, text, prediction, reference, credit, ...
   generate-S.txt   fairseq-generate's own output
+  and what an evaluation server or official script takes, where the task has one: every sample of
+  the split, in order, each once (VQA: evalai.json; NLVR2: nlvr2.csv)
 
 Splits without answers (test, testdev) get the same files, the score left empty.
+
+What stands after -- goes to fairseq-generate as it is.
 
 examples:
   python -m mt_fairseq.evaluate checkpoints/vqa data-bin/vqav2 --split valid --out results/valid
   python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
-      --batch-size 64 --out results/test
+      --batch-size 64 --out results/test -- --seed 2
 """
 
 
@@ -66,20 +68,29 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def generate_arguments(args: argparse.Namespace, checkpoint: Path, task: str) -> list[str]:
-    """fairseq-generate's arguments but for ``--user-dir`` and ``--results-path``.
+def scorer_of(checkpoint: Path, task: str) -> type[TaskScorer]:
+    """The scorer of a task; UserError for tasks that give no predictions to score."""
+    from fairseq.scoring import SCORER_REGISTRY
 
-    Raises UserError for tasks that give no predictions to score.
-    """
-    from mt_fairseq.evaluation.scorers import TASK_SCORERS
+    from mt_fairseq.evaluation.task_scorer import TASK_SCORERS
 
     if task not in TASK_SCORERS:
         raise UserError(
             f"{checkpoint}: is of task {task}, which has no predictions to score; this command "
             f"takes checkpoints of {', '.join(TASK_SCORERS)}; fairseq-validate gives its losses"
         )
-    arguments = [args.data, "--task", task, "--path", str(checkpoint)]
-    arguments += ["--gen-subset", args.split, "--scoring", TASK_SCORERS[task]]
+    return SCORER_REGISTRY[TASK_SCORERS[task]]
+
+
+def generate_arguments(
+    args: argparse.Namespace, checkpoint: Path, task: str, scoring: str
+) -> list[str]:
+    """fairseq-generate's arguments but for ``--user-dir`` and ``--results-path``.
+
+    The user's own come first, so that they can't say otherwise than score.json does.
+    """
+    arguments = [args.data, *args.further, "--task", task, "--path", str(checkpoint)]
+    arguments += ["--gen-subset", args.split, "--scoring", scoring]
     arguments += ["--batch-size", str(args.batch_size), "--required-batch-size-multiple", "1"]
     arguments += ["--num-workers", str(args.num_workers)]
     arguments += ["--nbest", str(args.nbest), "--beam", str(args.nbest)]
@@ -90,11 +101,15 @@ def generate_arguments(args: argparse.Namespace, checkpoint: Path, task: str) ->
     return arguments + [f"--{flag}" for flag in ("cpu", "fp16") if getattr(args, flag)]
 
 
-def check_output(folder: Path, split: str, overwrite: bool) -> None:
+def generated_name(split: str) -> str:
+    """The file that fairseq-generate writes."""
+    return f"generate-{split}.txt"
+
+
+def check_output(folder: Path, names: list[str], overwrite: bool) -> None:
     """Make the folder; UserError if results lie there already and are not to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: is a file; name a folder")
-    names = [SCORE, RESULTS, SERVER, f"generate-{split}.txt"]
     present = [name for name in names if (folder / name).exists()]
     if present and not overwrite:
         raise UserError(
@@ -106,7 +121,7 @@ def check_output(folder: Path, split: str, overwrite: bool) -> None:
         raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
 
 
-def run_generate(arguments: list[str]) -> Any:
+def run_generate(arguments: list[str]) -> TaskScorer:
     """fairseq-generate in this process; gives its scorer.
 
     Raises UserError where one is at the root of what fairseq reports, or a file can't be written.
@@ -129,36 +144,16 @@ def run_generate(arguments: list[str]) -> Any:
 
 
 def write_results(
-    folder: Path, generated: Path, predictions: list[Prediction], score: dict[str, Any]
+    folder: Path, generated: Path, scorer: TaskScorer, records: list[dict[str, Any]]
 ) -> None:
-    """Move fairseq's output and write the three files.
-
-    score.json goes first and comes last, so that its presence means that all is there and fits.
-    """
+    """Move fairseq's output, and write what the scorer gives but for the score."""
     from mt_fairseq.data.files import write_text
-    from mt_fairseq.evaluation.results import write_json_lines, write_server_json
 
-    (folder / SCORE).unlink(missing_ok=True)
     generated.replace(folder / generated.name)
-    write_json_lines(folder / RESULTS, predictions)
-    write_server_json(folder / SERVER, predictions)
-    write_text(folder / SCORE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
-
-
-def summarise(report: VqaReport | None) -> dict[str, Any]:
-    """The part of score.json that the scorer gives; null without references."""
-    if report is None:
-        return {"score": None, "ci95": None, "scored": 0}
-    from mt_fairseq.evaluation.intervals import wilson_interval
-
-    low, high = wilson_interval(report.accuracy / 100, report.questions)
-    return {
-        "score": report.accuracy,
-        "ci95": [100 * low, 100 * high],
-        "scored": report.questions,
-        "by_answer_type": report.by_answer_type,
-        "by_question_type": report.by_question_type,
-    }
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    write_text(folder / RESULTS, "".join(line + "\n" for line in lines))
+    for name, content in scorer.submissions().items():
+        write_text(folder / name, content)
 
 
 def evaluate(
@@ -166,17 +161,20 @@ def evaluate(
 ) -> str:
     """Answer the split, write everything to ``args.out``, and give the score in words.
 
-    The folder keeps what it holds until all is computed.
+    The folder keeps what it holds until all is computed. score.json goes first and comes last, so
+    that its presence means that all is there and fits.
     """
+    from mt_fairseq.data.files import write_text
+
     command = shlex.join([*arguments, "--results-path", str(args.out)])
     print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
     started = time.time()
     with tempfile.TemporaryDirectory(prefix=".running-", dir=args.out) as running:
         scorer = run_generate([*arguments, "--results-path", running])
-        missing = len(scorer.results.missing())
+        missing = len(scorer.missing())
         if missing:
             raise UserError(f"{missing} samples of split {args.split} were not answered")
-        predictions = scorer.predictions()
+        records = scorer.records()
         score = {
             "checkpoint": str(checkpoint),
             "data": args.data,
@@ -184,33 +182,46 @@ def evaluate(
             "task": state["task"],
             "image_size": args.image_size or "x".join(map(str, state["image_size"])),
             "max_text_len": args.max_text_len or state["max_text_len"],
-            "scoring": arguments[arguments.index("--scoring") + 1],
-            "samples": len(predictions),
-            **summarise(scorer.report(predictions)),
+            "scoring": scorer.name,
+            "samples": len(records),
+            **scorer.score_report(),
             "seconds": round(time.time() - started, 1),
         }
-        generated = Path(running) / f"generate-{args.split}.txt"
-        write_results(args.out, generated, predictions, score)
+        (args.out / SCORE).unlink(missing_ok=True)
+        write_results(args.out, Path(running) / generated_name(args.split), scorer, records)
+        write_text(args.out / SCORE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
     return str(scorer.result_string())
 
 
-def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The options; ``further`` are those after ``--``, for fairseq-generate."""
+    words = sys.argv[1:] if argv is None else argv
+    own = words.index("--") if "--" in words else len(words)
+    args = build_parser().parse_args(words[:own])
+    args.further = words[own + 1 :]
     for name in ("batch_size", "nbest"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
     quiet_libraries()
     from mt_fairseq.data.data_bin import DataBin
     from mt_fairseq.models.checkpoint import find_checkpoint, read_checkpoint
 
     checkpoint = find_checkpoint(args.checkpoint)
     state = read_checkpoint(checkpoint)["task_state"]
-    arguments = generate_arguments(args, checkpoint, state["task"])
+    scorer = scorer_of(checkpoint, state["task"])
+    arguments = generate_arguments(args, checkpoint, state["task"], scorer.name)
     if not len(DataBin(args.data).split(args.split)):
         raise UserError(f"{args.data}: split {args.split} has no samples")
-    check_output(args.out, args.split, args.overwrite)
+    names = [SCORE, RESULTS, *scorer.submission_files, generated_name(args.split)]
+    check_output(args.out, names, args.overwrite)
     print(evaluate(args, checkpoint, state, arguments))
-    print(f"written to {args.out}: {SCORE}, {RESULTS}, {SERVER}, generate-{args.split}.txt")
+    written = [name for name in names if (args.out / name).is_file()]
+    print(f"written to {args.out}: {', '.join(written)}")
     return 0
 
 

@@ -1,22 +1,15 @@
-"""What a model answered: collected by a task's inference step, read by scorers and writers.
-
-fairseq's scorers get to see a reference and a top hypothesis as strings, which is not enough for
-ten annotators, types of questions or n-best lists; so this object carries the rest past them.
-"""
+"""Labels that a model answered with: collected by a task's inference step, read by scorers."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from mt_fairseq.data.data_bin import DataBin
-from mt_fairseq.data.files import write_text
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import Hypothesis
 
@@ -49,7 +42,7 @@ class Prediction:
     credit: float | None = None
 
 
-class Results:
+class LabelResults:
     """Answers to a split: class numbers and scores in memory, texts looked up when asked for."""
 
     def __init__(self, data_bin: DataBin, split: str) -> None:
@@ -111,44 +104,3 @@ class Results:
         if column not in self.split.columns:
             return None
         return cast(str, self.split.value(column, index)) or None
-
-
-_current: Results | None = None
-
-
-def start_results(data_bin: DataBin, split: str) -> Results:
-    """A new, empty collection, which ``current_results`` gives from now on.
-
-    fairseq builds a scorer without telling it of task or data, so the way from the one to the
-    other leads through this module.
-    """
-    global _current
-    _current = Results(data_bin, split)
-    return _current
-
-
-def current_results() -> Results | None:
-    """What the running command collects, None before anything was started."""
-    return _current
-
-
-# --- files ------------------------------------------------------------------------------------
-
-
-def write_json_lines(path: Path, predictions: list[Prediction]) -> None:
-    """One JSON object a sample, in order."""
-    lines = [json.dumps(asdict(prediction), ensure_ascii=False) for prediction in predictions]
-    write_text(path, "".join(line + "\n" for line in lines))
-
-
-def server_record(prediction: Prediction) -> dict[str, Any]:
-    """What the EvalAI server takes: the question's number and the answer."""
-    identifier = prediction.id
-    if isinstance(identifier, str) and identifier.isdecimal():
-        identifier = int(identifier)
-    return {"question_id": identifier, "answer": prediction.prediction}
-
-
-def write_server_json(path: Path, predictions: list[Prediction]) -> None:
-    """All answers as one JSON list for the EvalAI server."""
-    write_text(path, json.dumps([server_record(p) for p in predictions], ensure_ascii=False))

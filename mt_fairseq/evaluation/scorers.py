@@ -1,21 +1,21 @@
-"""Scorers that ``fairseq-generate --scoring NAME`` finds."""
+"""Scorers of label answers that ``fairseq-generate --scoring NAME`` finds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
 from fairseq.dataclass import FairseqDataclass
-from fairseq.scoring import BaseScorer, register_scorer
+from fairseq.scoring import register_scorer
 
-from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.intervals import wilson_interval
-from mt_fairseq.evaluation.results import Prediction, Results, current_results
+from mt_fairseq.evaluation.results import LabelResults, Prediction
+from mt_fairseq.evaluation.task_scorer import TaskScorer
 from mt_fairseq.evaluation.vqa import VqaReport, answer_credit, report_of_credits
 
 ANSWER_TYPES = ("yes/no", "number", "other")  # the official order; any others follow
-
-TASK_SCORERS = {"vqa": "vqa_accuracy"}
-"""The scorer that `python -m mt_fairseq.evaluate` takes for each task."""
 
 
 @dataclass
@@ -24,29 +24,25 @@ class VqaAccuracyConfig(FairseqDataclass):
 
 
 @register_scorer("vqa_accuracy", dataclass=VqaAccuracyConfig)
-class VqaAccuracyScorer(BaseScorer):
+class VqaAccuracyScorer(TaskScorer):
     """VQA accuracy of the best answers over the annotators' answers of the data-bin."""
 
-    def __init__(self, cfg: VqaAccuracyConfig) -> None:
-        super().__init__(cfg)
-        results = current_results()
-        if results is None:
-            raise UserError("--scoring vqa_accuracy scores --task vqa only")
-        self.results: Results = results
+    name = "vqa_accuracy"
+    submission_files = ("evalai.json",)
+    answers: LabelResults
 
+    @cached_property
     def predictions(self) -> list[Prediction]:
-        """All predictions with their credits, in the order of the split."""
-        predictions = list(self.results)
+        """All predictions with their credits, in the order of the split; asked for at the end."""
+        predictions = list(self.answers)
         for prediction in predictions:
             if prediction.reference:
                 prediction.credit = answer_credit(prediction.prediction, prediction.reference)
         return predictions
 
-    def report(self, predictions: list[Prediction] | None = None) -> VqaReport | None:
+    def report(self) -> VqaReport | None:
         """Accuracy over the questions that have references, None if there are none."""
-        if predictions is None:
-            predictions = self.predictions()
-        scored = [p for p in predictions if p.credit is not None]
+        scored = [p for p in self.predictions if p.credit is not None]
         if not scored:
             return None
         return report_of_credits(
@@ -55,13 +51,38 @@ class VqaAccuracyScorer(BaseScorer):
             [p.question_type for p in scored],
         )
 
-    def score(self) -> float:
-        """Accuracy in percent, NaN without references."""
+    def score_report(self) -> dict[str, Any]:
+        """Accuracy with its interval, by answer type and by question type."""
         report = self.report()
-        return float("nan") if report is None else report.accuracy
+        if report is None:
+            return {"score": None, "ci95": None, "scored": 0}
+        low, high = wilson_interval(report.accuracy / 100, report.questions)
+        return {
+            "score": report.accuracy,
+            "ci95": [100 * low, 100 * high],
+            "scored": report.questions,
+            "by_answer_type": report.by_answer_type,
+            "by_question_type": report.by_question_type,
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        return [asdict(prediction) for prediction in self.predictions]
+
+    def submissions(self) -> dict[str, str]:
+        """All answers as one JSON list for the EvalAI server."""
+        records = [server_record(prediction) for prediction in self.predictions]
+        return {"evalai.json": json.dumps(records, ensure_ascii=False)}
 
     def result_string(self) -> str:
         return describe(self.report())
+
+
+def server_record(prediction: Prediction) -> dict[str, Any]:
+    """What the EvalAI server takes: the question's number and the answer."""
+    identifier = prediction.id
+    if isinstance(identifier, str) and identifier.isdecimal():
+        identifier = int(identifier)
+    return {"question_id": identifier, "answer": prediction.prediction}
 
 
 def describe(report: VqaReport | None) -> str:

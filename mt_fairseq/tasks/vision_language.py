@@ -15,7 +15,8 @@ from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.evaluation.results import Results, start_results
+from mt_fairseq.evaluation.results import LabelResults
+from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class VisionLanguageTask(FairseqTask):
         super().__init__(cfg)
         self.data_bin = data_bin
         self.image_positions = 0
-        self.results: Results | None = None
+        self.results: Collection | None = None
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
         initial = self.find_initial_checkpoint()
@@ -237,8 +238,19 @@ class VisionLanguageTask(FairseqTask):
         training = split == "train" and task_cfg is None
         transform = self.build_transform(training)
         self.datasets[split] = self.build_dataset(split, transform, shuffle=training)
-        if task_cfg is not None and self.label_dictionary is not None:
-            self.results = start_results(self.opened_data_bin, split)
+        if task_cfg is not None:
+            self.results = self.new_results(split)
+            if self.results is not None:
+                start_collecting(self.name, self.results)
+
+    def new_results(self, split: str) -> Collection | None:
+        """What collects the model's answers to a split; None for a task without answers.
+
+        Label answers, where the task has labels; a task with others brings its own collection.
+        """
+        if self.label_dictionary is None:
+            return None
+        return LabelResults(self.opened_data_bin, split)
 
     def dataset_arguments(self) -> dict[str, Any]:
         """Arguments that every dataset takes."""

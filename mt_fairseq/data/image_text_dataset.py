@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from fairseq.data import FairseqDataset, data_utils
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.transforms import Transform
+
+logger = logging.getLogger(__name__)
 
 Sample = dict[str, Any]
 SPECIAL_TOKENS = 2  # <s> and </s>
@@ -51,6 +54,18 @@ class ImageTextDataset(FairseqDataset):
         self.seed = seed
         self.shuffle = shuffle
         self.epoch = 1
+        self._warn_of_cut_texts(split)
+
+    def _warn_of_cut_texts(self, split: str) -> None:
+        """Say how many texts lose their end: a question cut short may ask for nothing any more."""
+        lengths = np.asarray(self.split.text_lengths)
+        cut = int((lengths > self.max_words).sum())
+        if cut:
+            logger.warning(
+                f"{self.data_bin.path}: {cut:,} of {len(lengths):,} texts of split {split} are "
+                f"longer than --max-text-len {self.max_words + SPECIAL_TOKENS} and are cut "
+                f"(the longest has {int(lengths.max()) + SPECIAL_TOKENS} tokens)"
+            )
 
     def __len__(self) -> int:
         return len(self.split)

@@ -49,15 +49,22 @@ def check_ranges(cfg: DictConfig) -> None:
         )
 
 
-def check_text_length(cfg: DictConfig) -> None:
-    """A constant text length that the text encoder's position table does not hold."""
+def check_text_length(cfg: DictConfig, longest: int) -> None:
+    """Texts that the text encoder's position table does not hold.
+
+    Args:
+        cfg: with resolved encoders.
+        longest: the task's longest text in tokens, 0 where nothing bounds it.
+    """
     config = json.loads(cfg.text_config)
     taken = int(config["pad_token_id"]) + 1 if config["model_type"] == ROBERTA else 0
     positions = config["max_position_embeddings"] - taken
-    if cfg.text_length > positions:
-        raise UserError(
-            f"--text-length {cfg.text_length}, but the text encoder holds texts of {positions}"
-        )
+    for name, length in (("text_length", cfg.text_length), ("max_text_len", longest)):
+        if length > positions:
+            raise UserError(
+                f"{option(name)} {length}, but the text encoder holds texts of {positions}: "
+                f"lower {option(name)}"
+            )
 
 
 def check_image_size(cfg: DictConfig, image_size: Sequence[int]) -> None:

@@ -69,6 +69,7 @@ class TwoTowerModel(BaseFairseqModel):
         resolve_encoders(cfg, len(dictionary), dictionary.pad())
         image_size = tuple(getattr(task, "resolution", None) or task.image_size)
         check_image_size(cfg, image_size)
+        check_text_length(cfg, getattr(task, "text_limit", 0))
         cls.check(cfg)
         _store_encoder_configs(cfg)
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
@@ -90,7 +91,6 @@ class TwoTowerModel(BaseFairseqModel):
     def check(cls, cfg: DictConfig) -> None:
         """UserError for options that don't fit together; before any weight is made or read."""
         check_ranges(cfg)
-        check_text_length(cfg)
 
     @classmethod
     def assemble(cls, cfg: DictConfig, text_encoder: Any, vision_encoder: Any) -> TwoTower:

@@ -17,6 +17,7 @@ LINES = [
         ["--arch", "bridgetower_tiny", "--num-cross-modal-layers", 5],
         "5 cross-modal layers with a bridge, but an encoder has 4 layers",
     ),
+    (["--max-text-len", 129], "--max-text-len 129, but the text encoder holds texts of 128"),
     (["--cross-modal-heads", 5], "--hidden-size 128 is no multiple of --cross-modal-heads 5"),
 ]
 

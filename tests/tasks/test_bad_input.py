@@ -126,6 +126,12 @@ def test_option_out_of_range(option: str, value: str, caption_bin: Path, tmp_pat
     assert option in line or value in line
 
 
+def test_texts_that_are_cut_are_counted(vqa_bin: Path, tmp_path: Path) -> None:
+    done = train(vqa_bin, tmp_path, *VQA, *STEP, "--max-text-len", 6)
+    lines = [line for line in done.stdout.splitlines() if "--max-text-len 6 and are cut" in line]
+    assert sum("of split train" in line for line in lines) == 1, done.stdout
+
+
 def test_single_picture_cannot_be_mismatched(tmp_path: Path) -> None:
     raw = support.write_raw(tmp_path / "raw", {"train": 1, "valid": 1}, with_answers=False)
     python("-m", "preprocess", "jsonl", "--raw", raw, "--dest", tmp_path / "bin",

@@ -6,7 +6,7 @@ import argparse
 import textwrap
 
 from mt_fairseq.errors import cli_entry
-from preprocess.datasets import READERS
+from preprocess.datasets import READERS, Reader
 from preprocess.options import add_options
 
 EPILOG = """
@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=reader.summary,
-            description=f"{reader.summary}\n\nexpects:\n{textwrap.dedent(reader.layout)}",
+            description=_description(reader),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         reader.add_arguments(command)
@@ -52,6 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="page for --sample: .html or .png (samples.html)",
     )
     return parser
+
+
+def _description(reader: type[Reader]) -> str:
+    """What a dataset is, where its files come from, and how they must lie."""
+    source = f"\n\nfrom:\n{reader.source}" if reader.source else ""
+    return f"{reader.summary}{source}\n\nexpects:\n{textwrap.dedent(reader.layout)}"
 
 
 def main(argv: list[str] | None = None) -> int:

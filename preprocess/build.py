@@ -22,7 +22,6 @@ from mt_fairseq.data.metadata import (
 )
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
-from preprocess.check import SplitChecker
 from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
 from preprocess.options import Options, deciding, options_of
@@ -40,8 +39,12 @@ def build(args: argparse.Namespace) -> int:
     reader = READERS[options.dataset](Path(args.raw), args)
     splits = chosen_splits(reader, options)
     say(f"reading the records of {', '.join(splits)} in {reader.raw}")
+    absent = [f"{split} ({name})" for split, name in reader.split_files().items()
+              if split not in reader.splits()]  # fmt: skip
+    if absent and options.splits is None:
+        say(f"not there, so left out: {', '.join(absent)}")
     found = survey(reader, splits, options)
-    classes = classes_of(found, reader, options)
+    classes = classes_of(found, options)
     labels = None if classes is None else label_lines(classes)
     tokenizer = _tokenizer(reader, splits, found, options)
     plan = plan_of({**deciding(options), "tokenizer": tokenizer.fingerprint,
@@ -76,7 +79,7 @@ def _texts(reader: Reader, splits: list[str], found: Survey) -> Iterator[str]:
     """Texts that a tokenizer is trained on: of the train split, or of the first one."""
     split = "train" if "train" in splits else splits[0]
     every = -(-found.samples[split] // tokenizer_build.MAX_TRAINING_TEXTS)
-    checker = SplitChecker(found.images)
+    checker = found.checker(split)
     good = (r for r in checker.judge(reader.records(split)) if isinstance(r, Record))
     for i, record in enumerate(good):
         if i % every == 0:
@@ -118,9 +121,12 @@ def _write_splits(
     summaries = {}
     for split in splits:
         writer = SplitWriter(split, options, tokenizer, classes, index)
-        checker = SplitChecker(found.images)
+        checker = found.checker(split)
         with progress(f"{split} texts", "text", found.records[split]) as bar:
             summaries[split] = writer.write(checker, reader.records(split), bar)
+        remark = reader.remark(split)
+        if remark:
+            summaries[split]["remark"] = remark
     return summaries
 
 
@@ -180,6 +186,8 @@ def _checksums(dest: Path) -> dict[str, Any]:
 def _report(dest: Path, metadata: dict[str, Any]) -> None:
     for name, split in metadata["splits"].items():
         line = f"{name}: {split['samples']:,} samples on {split['images']:,} images"
+        if "remark" in split:
+            line += f"; {split['remark']}"
         if split["skipped"]:
             line += f", {len(split['skipped']):,} records left out (listed in metadata.json)"
         if split["longer_than_max_text_len"]:

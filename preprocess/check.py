@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from preprocess.records import BadRecord, Record
 
+SHOWN = 8
+"""Classes that a message names."""
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -35,6 +37,11 @@ class ImageTable:
         """Give the image a place, if it has none."""
         self.position.setdefault(key, len(self.position))
 
+    def keep(self, count: int) -> None:
+        """Forget all images but the first ``count``."""
+        while len(self.position) > count:
+            self.position.popitem()
+
 
 def file_fault(path: Path) -> str | None:
     """Missing, a folder, unreadable, or empty."""
@@ -54,11 +61,25 @@ def file_fault(path: Path) -> str | None:
 
 
 class SplitChecker:
-    """Judge the records of one split; the first good record decides what all must have."""
+    """Judge the records of one split; the first good record decides what all must have.
 
-    def __init__(self, images: ImageTable) -> None:
+    Args:
+        images: the images of all splits.
+        classes: the only labels allowed, where they are known before the records.
+        repeated: hashes of the ids that occur more than once; the first record of an id counts.
+    """
+
+    def __init__(
+        self,
+        images: ImageTable,
+        classes: Collection[str] | None = None,
+        repeated: Collection[int] = (),
+    ) -> None:
         self.images = images
+        self.classes = classes
+        self.repeated = repeated
         self.first: Record | None = None
+        self.owner: dict[int | str, str] = {}
 
     def judge(self, records: Iterator[Record | BadRecord]) -> Iterator[Record | BadRecord]:
         """The same records, unusable ones as :class:`BadRecord`."""
@@ -77,11 +98,25 @@ class SplitChecker:
             return "its text is empty"
         if HALF_PAIR.search(record.text):
             return "its text holds half a surrogate pair, which is no character"
+        if isinstance(record.sample_id, bool) or not isinstance(record.sample_id, (int, str)):
+            return f"its id {record.sample_id!r} is neither a whole number nor a string"
         for key in record.images:
             reason = self.images.fault(key)
             if reason:
                 return reason
-        return self._unlike_first(record)
+        known = self.classes is None or record.label is None or record.label in self.classes
+        if not known:
+            return f"its label {record.label!r} is none of {_some(self.classes or ())}"
+        return self._unlike_first(record) or self._id_taken(record)
+
+    def _id_taken(self, record: Record) -> str | None:
+        if not self.repeated or hash(record.sample_id) not in self.repeated:
+            return None
+        owner = self.owner.get(record.sample_id)
+        if owner is None:
+            self.owner[record.sample_id] = record.where
+            return None
+        return f"its id {record.sample_id!r} was taken by {owner}; ids must differ within a split"
 
     def _unlike_first(self, record: Record) -> str | None:
         first = self.first
@@ -99,4 +134,13 @@ class SplitChecker:
                 return f"{has[0]} {name}, {first.where} {has[1]} it"
         if set(record.extra) != set(first.extra):
             return f"has other columns than {first.where}"
+        for name, value in record.extra.items():
+            if type(value) is not type(first.extra[name]):
+                return f"its {name} {value!r} is of another kind than {first.extra[name]!r}"
         return None
+
+
+def _some(names: Collection[str]) -> str:
+    """The names, or the first few of many."""
+    shown = ", ".join(list(names)[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

@@ -50,7 +50,9 @@ def description(data: DataBin) -> Iterator[str]:
     yield f"tokenizer: {token['name']} ({token['kind']}), {token['symbols']:,} symbols"
     yield _images_line(data)
     if data.labels is not None:
-        yield f"classes: {len(data.labels):,} ({', '.join(repr(x) for x in data.labels[:TOP])} ...)"
+        more = ", ..." if len(data.labels) > TOP else ""
+        first = ", ".join(repr(x) for x in data.labels[:TOP])
+        yield f"classes: {len(data.labels):,} ({first}{more})"
     for name in data.splits:
         yield from _split_lines(data, name)
 

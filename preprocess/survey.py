@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
+from preprocess.answer_list import read_answer_list
 from preprocess.check import ImageTable, SplitChecker
 from preprocess.datasets.registry import Reader
 from preprocess.options import Options
@@ -30,6 +29,8 @@ class Survey:
         answers: normalised majority answers and how often each was seen, by first appearance.
             Records without a picture count too, so that classes depend on the text alone.
         class_names: labels seen.
+        allowed: the only labels allowed, or None.
+        repeated: of each split the hashes of ids that occur more than once.
     """
 
     images: ImageTable
@@ -37,6 +38,12 @@ class Survey:
     records: dict[str, int] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     class_names: set[str] = field(default_factory=set)
+    allowed: dict[str, int] | None = None
+    repeated: dict[str, frozenset[int]] = field(default_factory=dict)
+
+    def checker(self, split: str) -> SplitChecker:
+        """A fresh judge of a split's records; all passes judge alike."""
+        return SplitChecker(self.images, self.allowed, self.repeated.get(split, ()))
 
 
 def chosen_splits(reader: Reader, options: Options) -> list[str]:
@@ -57,54 +64,78 @@ def chosen_splits(reader: Reader, options: Options) -> list[str]:
 
 def survey(reader: Reader, splits: list[str], options: Options) -> Survey:
     """Read all records once. With ``--on-error fail``, any fault ends here."""
-    result = Survey(ImageTable(reader.image_path))
+    fixed = fixed_classes(reader, options)
+    allowed = None if fixed is None else {name: i for i, name in enumerate(fixed)}
+    result = Survey(ImageTable(reader.image_path), allowed=allowed)
     for split in splits:
         _survey_split(result, reader, split, options)
     return result
 
 
 def _survey_split(result: Survey, reader: Reader, split: str, options: Options) -> None:
-    checker = SplitChecker(result.images)
-    total = good = 0
+    before = len(result.images.position)
+    found = _pass_over(result, reader, split)
+    result.repeated[split] = found.repeated_ids()
+    if result.repeated[split]:
+        # Rare, so it may cost a second pass, in which every id counts once.
+        result.images.keep(before)
+        found = _pass_over(result, reader, split)
+    if found.total == 0:
+        raise UserError(f"split {split!r} of {reader.raw} has no records at all")
+    _must_be_usable(found, f"of split {split!r} in {_places(reader)}", options)
+    result.samples[split], result.records[split] = found.good, found.total
+    result.answers.update(found.answers)
+    result.class_names |= found.class_names
+
+
+@dataclass
+class _Pass:
+    """What one pass over a split's records found."""
+
+    total: int = 0
+    good: int = 0
     first_fault: BadRecord | None = None
-    seen = array("q")
-    for record in checker.judge(_counted(reader.records(split), result)):
-        total += 1
+    id_hashes: array[int] = field(default_factory=lambda: array("q"))
+    answers: Counter[str] = field(default_factory=Counter)
+    class_names: set[str] = field(default_factory=set)
+
+    def repeated_ids(self) -> frozenset[int]:
+        """Hashes of the ids of usable records that occur more than once."""
+        values, counts = np.unique(np.asarray(self.id_hashes, np.int64), return_counts=True)
+        return frozenset(values[counts > 1].tolist())
+
+    def note(self, records: Iterator[Record | BadRecord]) -> Iterator[Record | BadRecord]:
+        """Count answers and labels of all well-formed records on their way."""
+        for record in records:
+            if isinstance(record, Record):
+                if record.majority is not None:
+                    self.answers[normalize_answer(record.majority)] += 1
+                if record.label is not None:
+                    self.class_names.add(record.label)
+            yield record
+
+
+def _pass_over(result: Survey, reader: Reader, split: str) -> _Pass:
+    found = _Pass()
+    for record in result.checker(split).judge(found.note(reader.records(split))):
+        found.total += 1
         if isinstance(record, BadRecord):
-            first_fault = first_fault or record
+            found.first_fault = found.first_fault or record
             continue
-        good += 1
-        seen.append(hash(record.sample_id))
+        found.good += 1
+        found.id_hashes.append(hash(record.sample_id))
         for key in record.images:
             result.images.use(key)
-    if total == 0:
-        raise UserError(f"split {split!r} of {reader.raw} has no records at all")
-    _must_be_usable(first_fault, total, good, f"of split {split!r} in {_places(reader)}", options)
-    if len(np.unique(np.asarray(seen))) < good:
-        raise UserError(f"{_twice(reader, split, checker)} (split {split!r})")
-    result.samples[split] = good
-    result.records[split] = total
+    return found
 
 
-def _counted(records: Iterator[Record | BadRecord], result: Survey) -> Iterator[Record | BadRecord]:
-    """Note answers and labels of all well-formed records on their way."""
-    for record in records:
-        if isinstance(record, Record):
-            if record.majority is not None:
-                result.answers[normalize_answer(record.majority)] += 1
-            if record.label is not None:
-                result.class_names.add(record.label)
-        yield record
-
-
-def _must_be_usable(
-    fault: BadRecord | None, total: int, good: int, source: str, options: Options
-) -> None:
+def _must_be_usable(found: _Pass, source: str, options: Options) -> None:
+    fault, total = found.first_fault, found.total
     if fault is None:
         return
     message = f"{fault.where}: {fault.reason}"
-    bad = total - good
-    if good == 0:
+    bad = total - found.good
+    if found.good == 0:
         raise UserError(f"{message} (none of the {total:,} records {source} can be used)")
     if not options.skip_bad:
         raise UserError(
@@ -120,25 +151,17 @@ def _places(reader: Reader) -> str:
     return f"{reader.raw} with pictures in {reader.image_root}"
 
 
-def _twice(reader: Reader, split: str, checker: SplitChecker) -> str:
-    """Name a sample id that occurs twice."""
-    seen: dict[int | str, str] = {}
-    for record in checker.judge(reader.records(split)):
-        if isinstance(record, Record):
-            if record.sample_id in seen:
-                return (f"{record.where}: its id {record.sample_id!r} was taken by "
-                        f"{seen[record.sample_id]}; ids must differ within a split")  # fmt: skip
-            seen[record.sample_id] = record.where
-    return "two records have the same id"
-
-
-def classes_of(result: Survey, reader: Reader, options: Options) -> list[str] | None:
-    """Classes in order: from a file, from the dataset, from answers, or from labels."""
+def fixed_classes(reader: Reader, options: Options) -> list[str] | None:
+    """Classes that are known before any record: from a file, or from the dataset."""
     if options.answer_list is not None:
         return read_answer_list(options.answer_list)
-    fixed = reader.classes()
-    if fixed is not None:
-        return fixed
+    return reader.classes()
+
+
+def classes_of(result: Survey, options: Options) -> list[str] | None:
+    """Classes in order: those fixed before, else from answers, else from labels."""
+    if result.allowed is not None:
+        return list(result.allowed)
     if result.answers:
         kept = [a for a, n in result.answers.items() if n >= options.min_answer_count]
         if not kept:
@@ -149,37 +172,3 @@ def classes_of(result: Survey, reader: Reader, options: Options) -> list[str] | 
             )
         return kept
     return sorted(result.class_names) or None
-
-
-def read_answer_list(path: Path) -> list[str]:
-    """Classes from a JSON list, a JSON object answer -> class, or one answer a line.
-
-    The empty string may be a class: in the usual 3,129 answers of VQA v2 it is class 0.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--answer-list {path}: cannot be read ({error})") from error
-    if path.suffix == ".json":
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--answer-list {path}: not valid JSON (line {error.lineno}: "
-                            f"{error.msg})") from error  # fmt: skip
-        answers = _in_order(value, path) if isinstance(value, dict) else value
-    else:
-        answers = text.removesuffix("\n").split("\n") if text else []
-    if not isinstance(answers, list) or not all(isinstance(x, str) for x in answers):
-        raise UserError(f"--answer-list {path}: must hold answers as strings")
-    if not answers:
-        raise UserError(f"--answer-list {path}: holds no answers")
-    if len(set(answers)) != len(answers):
-        twice = Counter(answers).most_common(1)[0][0]
-        raise UserError(f"--answer-list {path}: {twice!r} occurs twice")
-    return answers
-
-
-def _in_order(value: dict[str, object], path: Path) -> list[str]:
-    if sorted(value.values(), key=str) != sorted(range(len(value)), key=str):
-        raise UserError(f"--answer-list {path}: classes must be 0 to {len(value) - 1}, each once")
-    return sorted(value, key=lambda answer: value[answer])  # type: ignore[arg-type,return-value]

@@ -44,7 +44,7 @@ class Columns:
         if record.answers is not None:
             self._add_answers(record, self.classes or {})
         elif record.label is not None:
-            self._add_label(record, self.classes or {})
+            self._put("label", (self.classes or {})[record.label])
 
     def _add_answers(self, record: Record, classes: dict[str, int]) -> None:
         targets = answer_targets(record.answers or ())
@@ -55,12 +55,6 @@ class Columns:
         self._buffer("labels", lambda: RaggedColumn(np.int64)).add(np.array(list(known)))
         self._buffer("scores", lambda: RaggedColumn(np.float32)).add(np.array(list(known.values())))
         self._buffer("answers", TextsColumn).add(list(record.answers or ()))
-
-    def _add_label(self, record: Record, classes: dict[str, int]) -> None:
-        if record.label not in classes:
-            raise UserError(f"{record.where}: label {record.label!r} is none of the classes "
-                            f"{', '.join(list(classes)[:8])}")  # fmt: skip
-        self._put("label", classes[record.label])
 
     def _put(self, name: str, value: Any) -> None:
         self._buffer(name, lambda: _buffer_for(value)).add(value)

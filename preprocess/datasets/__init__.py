@@ -1,6 +1,16 @@
 """One module a dataset; importing this package registers them all."""
 
-from preprocess.datasets import coco, jsonl, vqav2
+from preprocess.datasets import coco, flickr30k, jsonl, nlvr2, snli_ve, vqav2
 from preprocess.datasets.registry import READERS, Reader, register_reader
 
-__all__ = ["READERS", "Reader", "coco", "jsonl", "register_reader", "vqav2"]
+__all__ = [
+    "READERS",
+    "Reader",
+    "coco",
+    "flickr30k",
+    "jsonl",
+    "nlvr2",
+    "register_reader",
+    "snli_ve",
+    "vqav2",
+]

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mt_fairseq.errors import UserError
+from preprocess.datasets.karpathy import SOURCE, caption, karpathy_records, karpathy_splits
 from preprocess.datasets.registry import Reader, missing_field, register_reader
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
 
 OFFICIAL = re.compile(r"captions_(train|val)(\d{4})\.json")
 OFFICIAL_SPLITS = {"train": "train", "val": "valid"}
-KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "valid", "test": "test"}
 KARPATHY_FILE = "dataset_coco.json"
 
 
@@ -24,6 +24,7 @@ class Coco(Reader):
     """Every caption is a record; ``image_id`` groups the captions of a picture."""
 
     summary = "COCO captions: official annotation JSON, or Karpathy's splits"
+    source = f"https://cocodataset.org/#download; Karpathy's splits: {SOURCE}"
     layout: ClassVar[str] = """
         RAW/dataset_coco.json  (Karpathy; taken if it is there; RAW/karpathy/ will do as well)
         RAW/annotations/captions_{train,val}{2014,2017}.json  (official)
@@ -66,27 +67,13 @@ class Coco(Reader):
         """Karpathy's three, or those whose official file is there."""
         if self.karpathy is None:
             return [split for split in ("train", "valid") if split in self._official()]
-        present = {item.get("split") for item in stream_list(self.karpathy, "images")
-                   if isinstance(item, dict)}  # fmt: skip
-        splits = [KARPATHY_SPLITS[name] for name in KARPATHY_SPLITS if name in present]
-        return list(dict.fromkeys(splits))
+        return karpathy_splits(self.karpathy)
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Captions in the order of the file."""
         if self.karpathy is not None:
-            return self._karpathy_records(self.karpathy, split)
+            return karpathy_records(self.karpathy, split, _key)
         return self._official_records(self._official()[split][0])
-
-    def _karpathy_records(self, path: Path, split: str) -> Iterator[Record | BadRecord]:
-        for i, item in enumerate(stream_list(path, "images")):
-            where = f"{path.name}: images[{i}]"
-            reason = missing_field(item, "filename", "split", "sentences")
-            if reason:
-                yield BadRecord(where, reason)
-            elif item["split"] not in KARPATHY_SPLITS:
-                yield BadRecord(where, f"unknown split {item['split']!r}")
-            elif KARPATHY_SPLITS[item["split"]] == split:
-                yield from _karpathy_captions(item, where)
 
     def _official_records(self, path: Path) -> Iterator[Record | BadRecord]:
         names: dict[Any, str] = {}
@@ -108,31 +95,12 @@ class Coco(Reader):
             else:
                 without.pop(item["image_id"], None)
                 key = f"{folder}/{names[item['image_id']]}"
-                yield _caption(item["id"], item["caption"], key, item["image_id"])
+                yield caption(item["id"], item["caption"], key, item["image_id"])
         for image_id in without:
             yield BadRecord(f"image {image_id} ({names[image_id]})", "has no caption")
 
 
-def _karpathy_captions(item: dict[str, Any], where: str) -> Iterator[Record | BadRecord]:
-    """All captions of one picture; the official numbers if the file has them."""
+def _key(item: dict[str, Any]) -> str:
+    """``filepath/filename``, the folder left out where there is none."""
     folder = item.get("filepath", "")
-    key = f"{folder}/{item['filename']}" if folder else item["filename"]
-    if not item["sentences"]:
-        yield BadRecord(f"image {key}", "has no caption")
-    for j, sentence in enumerate(item["sentences"]):
-        reason = missing_field(sentence, "raw", "sentid")
-        if reason:
-            yield BadRecord(f"{where}.sentences[{j}]", reason)
-        else:
-            image_id = item.get("cocoid", item.get("imgid"))
-            yield _caption(sentence["sentid"], sentence["raw"], key, image_id)
-
-
-def _caption(caption_id: Any, text: Any, key: str, image_id: Any) -> Record:
-    return Record(
-        where=f"caption {caption_id}",
-        sample_id=caption_id,
-        text=text,
-        images=(key,),
-        extra={"image_id": image_id},
-    )
+    return f"{folder}/{item['filename']}" if folder else str(item["filename"])

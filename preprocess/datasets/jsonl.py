@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 from preprocess.datasets.registry import Reader, register_reader
+from preprocess.json_lines import json_lines
 from preprocess.records import BadRecord, Record
 
 RENAMED = {"val": "valid", "validation": "valid", "dev": "valid"}
@@ -49,36 +50,25 @@ class JsonLines(Reader):
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """One record a line; blank lines are passed over."""
-        path = self._files()[split]
-        try:
-            with open(path, "rb") as stream:
-                for number, line in enumerate(stream, 1):
-                    if line.strip():
-                        yield self._record(line, f"{path.name} line {number}", number)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        for number, where, item in json_lines(self._files()[split]):
+            yield item if isinstance(item, BadRecord) else _record(item, where, number)
 
-    def _record(self, line: bytes, where: str, number: int) -> Record | BadRecord:
-        try:
-            item = json.loads(line.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            return BadRecord(where, "is not UTF-8 text")
-        except json.JSONDecodeError as error:
-            return BadRecord(where, f"is not valid JSON (column {error.colno}: {error.msg})")
-        reason = _fault(item)
-        if reason:
-            return BadRecord(where, reason)
-        answers = _answers(item.get("answers"))
-        images = item["images"] if "images" in item else [item["image"]]
-        return Record(
-            where=where,
-            sample_id=item.get("id", number),
-            text=item["text"],
-            images=tuple(images),
-            answers=answers,
-            majority=_majority(answers),
-            label=_label(item["label"]) if item.get("label") is not None else None,
-        )
+
+def _record(item: Any, where: str, number: int) -> Record | BadRecord:
+    reason = _fault(item)
+    if reason:
+        return BadRecord(where, reason)
+    answers = _answers(item.get("answers"))
+    images = item["images"] if "images" in item else [item["image"]]
+    return Record(
+        where=where,
+        sample_id=item.get("id", number),
+        text=item["text"],
+        images=tuple(images),
+        answers=answers,
+        majority=_majority(answers),
+        label=_label(item["label"]) if item.get("label") is not None else None,
+    )
 
 
 def _fault(item: Any) -> str | None:

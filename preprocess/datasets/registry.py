@@ -22,11 +22,13 @@ class Reader(ABC):
 
     Attributes:
         summary: one line for ``--help``.
+        source: where the files come from, for ``--help``.
         layout: the tree of files that it expects, for ``--help`` and for errors.
         has_answers: whether records may carry answers, so that the answer options apply.
     """
 
     summary: ClassVar[str]
+    source: ClassVar[str] = ""
     layout: ClassVar[str]
     has_answers: ClassVar[bool] = False
 
@@ -41,9 +43,30 @@ class Reader(ABC):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add options of this dataset alone."""
 
-    @abstractmethod
+    def find(self, name: str) -> Path | None:
+        """A file in RAW or one folder deeper."""
+        places = [self.raw / name, *sorted(self.raw.glob(f"*/{name}"))]
+        return next((path for path in places if path.is_file()), None)
+
+    def split_files(self) -> dict[str, str]:
+        """Official splits and the file of each, where the dataset has one file a split."""
+        return {}
+
+    def file_of(self, split: str) -> Path:
+        """The file of a split; UserError if it is not there."""
+        name = self.split_files()[split]
+        path = self.find(name)
+        if path is None:
+            raise UserError(f"{self.raw / name}: the file of split {split!r} is missing")
+        return path
+
     def splits(self) -> list[str]:
         """Names of the splits whose files are there."""
+        return [split for split, name in self.split_files().items() if self.find(name)]
+
+    def remark(self, split: str) -> str | None:
+        """What people should know about the records of a split that was read, or None."""
+        return None
 
     @abstractmethod
     def records(self, split: str) -> Iterator[Record | BadRecord]:

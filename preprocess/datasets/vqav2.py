@@ -60,6 +60,7 @@ class VqaV2(Reader):
     """Questions with ten answers each; test splits have questions only."""
 
     summary = "VQA v2: official questions, annotations and COCO pictures"
+    source = "https://visualqa.org/download.html; pictures: https://cocodataset.org/#download"
     has_answers = True
     layout: ClassVar[str] = """
         RAW/v2_OpenEnded_mscoco_{train2014,val2014,test2015,test-dev2015}_questions.json
@@ -69,24 +70,15 @@ class VqaV2(Reader):
         IMAGES/test2015/COCO_test2015_000000000001.jpg
     """
 
-    def _file(self, name: str) -> Path | None:
-        """A JSON file in RAW or one folder deeper."""
-        places = [self.raw / name, *sorted(self.raw.glob(f"*/{name}"))]
-        return next((path for path in places if path.is_file()), None)
-
-    def _questions(self, split: str) -> Path | None:
-        return self._file(f"v2_OpenEnded_mscoco_{SUBSETS[split][0]}_questions.json")
-
-    def splits(self) -> list[str]:
-        """Those whose question file is there."""
-        return [split for split in SUBSETS if self._questions(split)]
+    def split_files(self) -> dict[str, str]:
+        """The question files."""
+        return {split: f"v2_OpenEnded_mscoco_{subset}_questions.json"
+                for split, (subset, _) in SUBSETS.items()}  # fmt: skip
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Questions in the order of the question file."""
         subset, folder = SUBSETS[split]
-        questions = self._questions(split)
-        if questions is None:
-            raise self.nothing_found()
+        questions = self.file_of(split)
         annotations = self._annotations(split, subset, questions)
         for i, item in enumerate(stream_list(questions, "questions")):
             reason = missing_field(item, "question_id", "image_id", "question")
@@ -103,7 +95,7 @@ class VqaV2(Reader):
             yield from annotations.left_over()
 
     def _annotations(self, split: str, subset: str, questions: Path) -> Annotations | None:
-        path = self._file(f"v2_mscoco_{subset}_annotations.json")
+        path = self.find(f"v2_mscoco_{subset}_annotations.json")
         if path is None and split in ("train", "valid"):
             raise UserError(
                 f"{questions}: its annotations v2_mscoco_{subset}_annotations.json are missing in "

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.errors import UserError, cli_entry, find_user_error
+from mt_fairseq.evaluation.runs import RESULTS, SCORE
 from mt_fairseq.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from mt_fairseq.evaluation.task_scorer import TaskScorer
-
-SCORE, RESULTS = "score.json", "results.jsonl"
 
 EPILOG = f"""\
 written to --out:
@@ -35,11 +34,13 @@ written to --out:
 Splits without answers (test, testdev) get the same files, the score left empty.
 
 What stands after -- goes to fairseq-generate as it is.
+`compare A B` (see `compare --help`) says whether one of two results is better than the other.
 
 examples:
   python -m mt_fairseq.evaluate checkpoints/vqa data-bin/vqav2 --split valid --out results/valid
   python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
       --batch-size 64 --out results/test -- --seed 2
+  python -m mt_fairseq.evaluate compare results/bridgetower results/managertower
 """
 
 
@@ -193,12 +194,11 @@ def evaluate(
     return str(scorer.result_string())
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     """The options; ``further`` are those after ``--``, for fairseq-generate."""
-    words = sys.argv[1:] if argv is None else argv
-    own = words.index("--") if "--" in words else len(words)
-    args = build_parser().parse_args(words[:own])
-    args.further = words[own + 1 :]
+    own = argv.index("--") if "--" in argv else len(argv)
+    args = build_parser().parse_args(argv[:own])
+    args.further = argv[own + 1 :]
     for name in ("batch_size", "nbest"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
@@ -206,6 +206,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["compare"]:
+        from mt_fairseq import compare
+
+        return compare.main(argv[1:])
     args = parse(argv)
     quiet_libraries()
     from mt_fairseq.data.data_bin import DataBin

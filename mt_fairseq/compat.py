@@ -36,6 +36,7 @@ def apply() -> None:
     keep_bf16_off_tpu()
     make_checkpoint_copies_atomic()
     keep_last_batch()
+    mark_dummy_batches()
     shorten_usage_errors()
     name_unknown_hydra_options()
     shorten_hydra_errors()
@@ -115,6 +116,24 @@ def keep_last_batch() -> None:
         return batches
 
     data_utils.batch_by_size = batch_by_size
+
+
+def mark_dummy_batches() -> None:
+    """A process without data in a step computes on a copy of another batch, and only the trainer
+    knows. Losses that compare the samples of all processes must know too: ``sample["is_dummy"]``.
+    """
+    from fairseq.trainer import Trainer
+
+    original = Trainer._prepare_sample
+
+    @functools.wraps(original)
+    def _prepare_sample(self: Trainer, sample: Any, is_dummy: bool = False) -> tuple[Any, bool]:
+        prepared, stands_in = original(self, sample, is_dummy)
+        if stands_in:
+            prepared = {**prepared, "is_dummy": True}
+        return prepared, stands_in
+
+    Trainer._prepare_sample = _prepare_sample
 
 
 def shorten_usage_errors() -> None:

@@ -1,20 +1,35 @@
-"""Masked language modelling plus image-text matching.
+"""Masked language modelling plus image-text matching; with ``--itc`` plus image-text contrast.
 
-Source: ManagerTower, appendix A.1. Both losses have weight 1.
+Source: ManagerTower, appendix A.1. All losses have weight 1.
 """
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import FairseqTask
+from omegaconf import II
 from torch import Tensor
 from torch.nn import functional
 
+from mt_fairseq.criterions.contrastive import (
+    contrast_log,
+    itc_loss,
+    itm_loss,
+    log_contrast,
+    log_matching,
+    matching_log,
+)
 from mt_fairseq.criterions.logging import log_average, total
+
+
+@dataclass
+class MlmItmConfig(FairseqDataclass):
+    itc: bool = II("task.itc")
+    global_negatives: bool = II("task.global_negatives")
 
 
 def mlm_loss_by_text(logits: Tensor, words: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,36 +50,50 @@ def mlm_loss_by_text(logits: Tensor, words: Tensor, positions: Tensor) -> tuple[
     return by_text, by_word
 
 
-@register_criterion("mlm_itm", dataclass=FairseqDataclass)
+@register_criterion("mlm_itm", dataclass=MlmItmConfig)
 class MlmItmCriterion(FairseqCriterion):
-    """Sum over texts of MLM's and ITM's loss, ``sample_size`` the number of texts.
+    """Sum over texts of the losses, ``sample_size`` the number of texts.
 
     fairseq divides the gradients of all processes and accumulated steps by one number. MLM counts
     words and ITM counts texts, so MLM's words are averaged within each text: then N small batches
-    give the very loss of one large batch. ``mlm_loss`` is logged per word, as usual.
+    give the very loss of one large batch. ``mlm_loss`` is logged per word, as usual. (ITC compares
+    the texts of a step, so accumulated steps are not one large batch to it; processes are.)
     """
+
+    def __init__(self, task: FairseqTask, itc: bool, global_negatives: bool) -> None:
+        super().__init__(task)
+        self.itc = itc
+        self.global_negatives = global_negatives
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Tensor | int]]:
-        output = model(**sample["net_input"])
+        output = model(
+            **sample["net_input"],
+            step="pretraining",
+            itc=self.itc,
+            global_negatives=self.global_negatives,
+            is_dummy=sample.get("is_dummy", False),
+        )
         positions = sample["net_input"]["masked_positions"]
         words = sample["target"][positions]
         by_text, by_word = mlm_loss_by_text(output.mlm_logits, words, positions)
-        labels = sample["itm_labels"]
-        itm_loss = functional.cross_entropy(output.itm_logits.float(), labels, reduction="sum")
-        loss = by_text.sum() + itm_loss
+        itm = itm_loss(output.itm)
+        loss = by_text.sum() + itm
         logging_output = {
-            "loss": loss.detach(),
             "mlm_loss": by_word.detach().sum(),
             "mlm_correct": (output.mlm_logits.argmax(dim=-1) == words).sum(),
             "mlm_words": words.numel(),
-            "itm_loss": itm_loss.detach(),
-            "itm_correct": (output.itm_logits.argmax(dim=-1) == labels).sum(),
+            **matching_log(output.itm, itm),
             "ntokens": sample["ntokens"],
             "nsentences": sample["nsentences"],
             "sample_size": sample["nsentences"],
         }
+        if output.itc is not None:
+            itc = itc_loss(output.itc)
+            loss = loss + itc
+            logging_output.update(contrast_log(output.itc, itc))
+        logging_output["loss"] = loss.detach()
         return loss, sample["nsentences"], logging_output
 
     @classmethod
@@ -74,8 +103,9 @@ class MlmItmCriterion(FairseqCriterion):
         log_average("loss", total(logging_outputs, "loss"), texts)
         log_average("mlm_loss", total(logging_outputs, "mlm_loss"), words)
         log_average("mlm_accuracy", 100 * total(logging_outputs, "mlm_correct"), words)
-        log_average("itm_loss", total(logging_outputs, "itm_loss"), texts)
-        log_average("itm_accuracy", 100 * total(logging_outputs, "itm_correct"), texts)
+        log_matching(logging_outputs, texts)
+        if any("itc_loss" in output for output in logging_outputs):
+            log_contrast(logging_outputs, texts)
         metrics.log_scalar("nsentences", texts, 0, round=1)
 
     @staticmethod

@@ -10,8 +10,8 @@ from fairseq.data import BaseWrapperDataset, MaskTokensDataset
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.negatives import draw_other, first_pictures, negative_draws
 from mt_fairseq.data.randomness import Purpose, sample_rng
-from mt_fairseq.errors import UserError
 
 MISMATCH_PROBABILITY = 0.5
 
@@ -34,13 +34,13 @@ class MlmItmDataset(ImageTextDataset):
     - ``image_index`` (B,): the picture that ITM pairs with each text; half of them mismatch.
       With negatives "dataset" a mismatched picture is drawn from the whole split and stands
       behind the batch's own in ``images``; with "batch" it is another picture of the batch.
+    - With negatives "hard" instead ``draws`` (B, 2), uniform in [0, 1): the model chooses by them.
 
-    ``target`` (B, T) has the true words at masked positions and padding elsewhere;
-    ``itm_labels`` (B,) is 1 for a match.
+    ``target`` (B, T) has the true words at masked positions and padding elsewhere.
 
     Args:
         mask_prob: share of words to predict.
-        negatives: "dataset" or "batch".
+        negatives: "dataset", "batch" or "hard".
     """
 
     def __init__(
@@ -54,12 +54,7 @@ class MlmItmDataset(ImageTextDataset):
     ) -> None:
         super().__init__(data_bin, split, *args, **kwargs)
         self.negatives = negatives
-        self.first_image = np.asarray(self.split.image_column[:, 0])
-        if len(self.first_image) and (self.first_image == self.first_image[0]).all():
-            raise UserError(
-                f"{data_bin.path}: split {split!r} has a single picture; image-text matching needs "
-                "at least two"
-            )
+        self.first_image = first_pictures(self.split)
         self.masked = self.mask_dataset(mask_prob, return_masked_tokens=False)
         self.true_words = self.mask_dataset(mask_prob, return_masked_tokens=True)
 
@@ -93,35 +88,31 @@ class MlmItmDataset(ImageTextDataset):
         pad = torch.tensor([self.dictionary.pad()])
         sample["masked"] = self.add_special_tokens(self.masked[index])
         sample["true_words"] = torch.cat([pad, self.true_words[index], pad])
+        if self.negatives == "hard":
+            sample["draws"] = negative_draws(self.seed, self.epoch, index)
+            return sample
         rng = sample_rng(self.seed, self.epoch, index, Purpose.MISMATCH)
         sample["mismatched"] = bool(rng.random() < MISMATCH_PROBABILITY)
         if sample["mismatched"] and self.negatives == "dataset":
-            other = self.draw_other_image(index, rng)
+            other = int(self.first_image[draw_other(self.first_image, index, rng)])
             image = self.load_image(other, index, Purpose.AUGMENT_MISMATCH, 0)
             sample["mismatched_images"] = image.unsqueeze(0)
         return sample
-
-    def draw_other_image(self, index: int, rng: np.random.Generator) -> int:
-        """A picture of another sample that differs from this sample's own."""
-        own = self.first_image[index]
-        while True:  # ends: __init__ has seen two different pictures
-            other = self.first_image[rng.integers(len(self))]
-            if other != own:
-                return int(other)
 
     def collater(self, samples: list[Sample]) -> Sample:
         batch = super().collater(samples)
         if not batch:
             return batch
-        image_index, mismatched_images = self.pair(samples)
         net_input = batch["net_input"]
-        if mismatched_images:
-            net_input["images"] = torch.cat([net_input["images"], torch.stack(mismatched_images)])
         batch["target"] = self.pad([sample["true_words"] for sample in samples])
         net_input["masked_tokens"] = self.pad([sample["masked"] for sample in samples])
         net_input["masked_positions"] = batch["target"].ne(self.dictionary.pad())
-        net_input["image_index"] = image_index
-        batch["itm_labels"] = (image_index == torch.arange(len(samples))).long()
+        if self.negatives == "hard":
+            net_input["draws"] = torch.stack([sample["draws"] for sample in samples])
+            return batch
+        net_input["image_index"], mismatched_images = self.pair(samples)
+        if mismatched_images:
+            net_input["images"] = torch.cat([net_input["images"], torch.stack(mismatched_images)])
         return batch
 
     def pair(self, samples: list[Sample]) -> tuple[torch.Tensor, list[torch.Tensor]]:

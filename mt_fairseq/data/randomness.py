@@ -17,6 +17,8 @@ class Purpose(IntEnum):
     MISMATCH = 2
     AUGMENT_MISMATCH = 3
     BATCH_MISMATCH = 4
+    HARD_NEGATIVES = 5
+    FALSE_TEXTS = 6
 
 
 def sample_rng(seed: int, epoch: int, index: int, purpose: Purpose) -> np.random.Generator:

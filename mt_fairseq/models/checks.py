@@ -25,6 +25,7 @@ AT_LEAST = {
     "manager_noise": 0,
     "cross_modal_inner": 0,
     "text_length": 0,
+    "contrastive_size": 1,
 }
 SHARES = ("dropout", "attention_dropout", "encoder_dropout", "nlvr2_dropout")
 
@@ -59,7 +60,8 @@ def check_text_length(cfg: DictConfig, longest: int) -> None:
     config = json.loads(cfg.text_config)
     taken = int(config["pad_token_id"]) + 1 if config["model_type"] == ROBERTA else 0
     positions = config["max_position_embeddings"] - taken
-    for name, length in (("text_length", cfg.text_length), ("max_text_len", longest)):
+    constant = cfg.text_length if "text_length" in cfg else 0  # ALBEF has no constant length
+    for name, length in (("text_length", constant), ("max_text_len", longest)):
         if length > positions:
             raise UserError(
                 f"{option(name)} {length}, but the text encoder holds texts of {positions}: "

@@ -34,8 +34,8 @@ TINY = {
 
 
 @dataclass
-class TwoTowerConfig(FairseqDataclass):
-    """Encoders, cross-modal encoder and heads; BASE sizes (ManagerTower section 4.1)."""
+class EncoderConfig(FairseqDataclass):
+    """The two encoders."""
 
     vision_encoder: str = field(
         default="openai/clip-vit-base-patch16",
@@ -83,6 +83,16 @@ class TwoTowerConfig(FairseqDataclass):
         default="",
         metadata={"help": "the text encoder's configuration as JSON; filled in by the program"},
     )
+    encoder_dropout: float = field(
+        default=0.1,
+        metadata={"help": "dropout of the text encoder, outputs and attention (CLIP has none)"},
+    )
+
+
+@dataclass
+class TwoTowerConfig(EncoderConfig):
+    """Encoders, cross-modal encoder and heads; BASE sizes (ManagerTower section 4.1)."""
+
     hidden_size: int = field(default=768, metadata={"help": "cross-modal width D"})
     num_cross_modal_layers: int = field(default=6, metadata={"help": "cross-modal layers L_C"})
     fusion: FUSION = field(  # type: ignore[valid-type]
@@ -101,10 +111,6 @@ class TwoTowerConfig(FairseqDataclass):
     attention_dropout: float = field(
         default=0.1, metadata={"help": "dropout on attention weights of cross-modal layers"}
     )
-    encoder_dropout: float = field(
-        default=0.1,
-        metadata={"help": "dropout of the text encoder, outputs and attention (CLIP has none)"},
-    )
     cross_modal_norm_eps: float = field(
         default=1e-12, metadata={"help": "epsilon of layer norms in cross-modal layers"}
     )
@@ -119,6 +125,9 @@ class TwoTowerConfig(FairseqDataclass):
     )
     nlvr2_dropout: float = field(
         default=0.1, metadata={"help": "dropout on the input of the NLVR2 head"}
+    )
+    contrastive_size: int = field(
+        default=256, metadata={"help": "width of the features that texts and images compare by"}
     )
     transformers_contrastive: bool = field(
         default=False,
@@ -136,7 +145,7 @@ class TwoTowerConfig(FairseqDataclass):
     )
 
 
-def derive(name: str, base: type[TwoTowerConfig], doc: str, **defaults: Any) -> Any:
+def derive(name: str, base: type[EncoderConfig], doc: str, **defaults: Any) -> Any:
     """An architecture's option class: ``base`` with other defaults, help texts kept.
 
     (Writing the field again in a subclass would drop its help from the command line.)

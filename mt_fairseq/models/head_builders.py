@@ -46,7 +46,9 @@ def _mlm(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn
 
 
 def _itc(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
+    """``classes`` is the width of the features; 0: as configured. The configuration keeps it."""
     text, image = network.text_encoder.width, network.vision_encoder.width
+    cfg.contrastive_size = classes = classes or cfg.contrastive_size
     if cfg.transformers_contrastive:
         return ContrastiveHead(text, network.width, classes, 2 * network.width, **options)
     return ContrastiveHead(text, image, classes, **options)

@@ -15,13 +15,13 @@ from mt_fairseq.data.decode import decode_image, to_rgb
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
+from mt_fairseq.models.matching import MATCH
 
 Picture = str | Path | bytes | Image.Image
 Ranked = list[tuple[str, float]]
 Hub = TypeVar("Hub", bound="HubInterface")
 
 BATCH = 32  # pairs a forward pass, which bounds memory however many are asked for
-MATCH = 1  # class of the image-text matching head
 
 
 class HubInterface(nn.Module):

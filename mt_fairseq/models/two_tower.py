@@ -17,12 +17,12 @@ from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoder
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
+from mt_fairseq.models.steps import STEPS
 from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
 from mt_fairseq.modules.heads import init_weights
 from mt_fairseq.modules.outputs import (
     FusionOutput,
     ImageStates,
-    PretrainingOutput,
     TextStates,
     TwoTowerOutput,
 )
@@ -49,7 +49,11 @@ class TwoTowerModel(BaseFairseqModel):
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
-        tag_model(network, self.heads)
+        self.tag_parameters()
+
+    def tag_parameters(self) -> None:
+        """Say for each parameter which group of the optimizer it belongs to."""
+        tag_model(self.network, self.heads)
 
     # --- building ---
 
@@ -118,8 +122,9 @@ class TwoTowerModel(BaseFairseqModel):
     def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
         """Add a head: vqa, snli_ve, nlvr2, itm (pooled states), mlm (text states) or itc.
 
-        ``num_classes`` is the vocabulary for mlm and the feature width for itc. ``nlvr2`` also
-        gives the second image a token-type row of its own, a copy of the first image's.
+        ``num_classes`` is the vocabulary for mlm and the feature width for itc (0: the
+        configuration's). ``nlvr2`` also gives the second image a token-type row of its own, a copy
+        of the first image's.
         """
         if name in self.heads:
             raise UserError(f"the model already has a head {name!r}")
@@ -149,26 +154,22 @@ class TwoTowerModel(BaseFairseqModel):
         *,
         return_all: bool = False,
         classification_head_name: str | None = None,
-        masked_tokens: Tensor | None = None,
-        masked_positions: Tensor | None = None,
-        image_index: Tensor | None = None,
-    ) -> TwoTowerOutput | PretrainingOutput:
-        """Fuse texts with images; with ``masked_tokens``, one pre-training step instead.
+        step: str | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """Fuse texts with images: a TwoTowerOutput; with ``step``, one training step instead.
 
         Args:
             src_tokens: (B, T) ids, right-padded.
             images: (M, K, 3, H, W) or (M, 3, H, W); uint8, or floats already normalised. K = 2
-                for pairs of images. M = B but in pre-training.
+                for pairs of images. M = B but in training steps.
             return_all: also give every cross-modal layer's states and aggregation weights.
             classification_head_name: the head whose logits are wanted.
-            masked_tokens: (B, T) the masked texts; text i goes with image i.
-            masked_positions: (B, T) boolean, where masked words are to be predicted.
-            image_index: (B,) for image-text matching: the image that goes with text i of
-                ``src_tokens``; of M >= B images, all run through the vision encoder just once.
+            step: a training step of ``mt_fairseq.models.steps``, by name.
+            inputs: what else that step takes.
         """
-        if masked_tokens is not None:
-            assert masked_positions is not None and image_index is not None
-            return self._pretrain(src_tokens, images, masked_tokens, masked_positions, image_index)
+        if step is not None:
+            return STEPS[step](self, src_tokens, images, **inputs)
         text = self.encode_text(src_tokens)
         if images.dim() == 4:
             images = images[:, None]
@@ -191,7 +192,7 @@ class TwoTowerModel(BaseFairseqModel):
 
     def encode_text(self, src_tokens: Tensor) -> TextStates:
         """Run the text tower: tokens (B, T) -> states."""
-        return self.network.encode_text(self._pad(src_tokens, self.pad))
+        return self.network.encode_text(self.pad_text(src_tokens, self.pad))
 
     def encode_images(self, images: Tensor) -> ImageStates:
         """Run the vision tower: images (M, 3, H, W) or (M, 1, 3, H, W) -> states."""
@@ -211,24 +212,7 @@ class TwoTowerModel(BaseFairseqModel):
         image = image_states.experts[-1] if projected else image_states.last
         return self.heads["itc"](text_states.last, image)
 
-    def _pretrain(
-        self,
-        tokens: Tensor,
-        images: Tensor,
-        masked_tokens: Tensor,
-        masked_positions: Tensor,
-        image_index: Tensor,
-    ) -> PretrainingOutput:
-        image = self.encode_images(images)
-        own = image.first(len(tokens))
-        masked = self.encode_text(masked_tokens)
-        text = self.network.fuse(masked, own, need_image=False).text
-        mlm_logits = self.heads["mlm"](text[self._pad(masked_positions, False)])
-        fused = self.fuse(self.encode_text(tokens), image.select(image_index))
-        itm_logits = self.heads["itm"](self.network.pool(fused))
-        return PretrainingOutput(mlm_logits, itm_logits)
-
-    def _pad(self, tokens: Tensor, value: Any) -> Tensor:
+    def pad_text(self, tokens: Tensor, value: Any) -> Tensor:
         """Pad (B, T) to the configuration's constant length, if it has one."""
         length = self.cfg.text_length
         if not length:

@@ -73,8 +73,42 @@ class TwoTowerOutput:
 
 
 @dataclass
+class Contrast:
+    """Each text against all images and each image against all texts; M rows of all processes."""
+
+    text_to_image: Tensor  # (B, M) float32: similarity over temperature
+    image_to_text: Tensor  # (B, M)
+    positives: Tensor  # (B, M) boolean: belong together; the same in both directions
+
+
+@dataclass
+class Matching:
+    """Pairs of a text and an image, and whether they belong together."""
+
+    logits: Tensor  # (n, 2); class 1 = match
+    labels: Tensor  # (n,) 1 for a match
+    weights: Tensor  # (n,) share of a sample's loss; 0 for a pair that there is not
+
+
+@dataclass
 class PretrainingOutput:
     """Result of one pre-training step."""
 
     mlm_logits: Tensor  # (number of masked positions, V), row-major order of the positions
-    itm_logits: Tensor  # (B, 2); class 1 = match
+    itm: Matching
+    itc: Contrast | None = None
+
+
+@dataclass
+class RetrievalOutput:
+    """Result of one retrieval step."""
+
+    itc: Contrast
+    itm: Matching
+
+
+@dataclass
+class RankingOutput:
+    """Match logits of each image with several texts."""
+
+    scores: Tensor  # (B, texts); column 0 is the image's own text

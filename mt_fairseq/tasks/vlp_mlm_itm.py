@@ -1,6 +1,7 @@
-"""Pre-training on image-text pairs: masked language modelling and image-text matching.
+"""Pre-training on image-text pairs: masked language modelling and image-text matching, and with
+``--itc`` image-text contrast.
 
-Source: ManagerTower, section 4.3 and appendix A.1.
+Source: ManagerTower, section 4.3 and appendix A.1; contrast as in its code and ALBEF.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.mlm_itm_dataset import MlmItmDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
+from mt_fairseq.tasks.gathering import GatheringTask
+from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 
 @dataclass
@@ -20,17 +22,29 @@ class VlpMlmItmConfig(VisionLanguageConfig):
     mask_prob: float = field(
         default=0.15, metadata={"help": "share of the words that MLM predicts"}
     )
-    itm_negatives: ChoiceEnum(["dataset", "batch"]) = field(  # type: ignore[valid-type]
+    itc: bool = field(
+        default=False,
+        metadata={"help": "also contrast the texts with the pictures of all processes' batches"},
+    )
+    itm_negatives: ChoiceEnum(["dataset", "batch", "hard"]) = field(  # type: ignore[valid-type]
         default="dataset",
         metadata={
-            "help": "where ITM's mismatched pictures come from: the whole split (as the paper), "
-            "or the other pictures of the batch, which costs no further image to encode"
+            "help": "where ITM's mismatched pictures come from: the whole split (as the paper); "
+            "the other pictures of the batch, which costs no further image to encode; or, hard, "
+            "pictures and texts of the batch that --itc finds similar"
+        },
+    )
+    global_negatives: bool = field(
+        default=False,
+        metadata={
+            "help": "draw hard negatives from the batches of all processes, not from each "
+            "process's own; costs the memory of all their encoded pictures"
         },
     )
 
 
 @register_task("vlp_mlm_itm", dataclass=VlpMlmItmConfig)
-class VlpMlmItmTask(VisionLanguageTask):
+class VlpMlmItmTask(GatheringTask):
     """Captions with pictures; only a centre crop, no augmentation (Table 8)."""
 
     cfg: VlpMlmItmConfig
@@ -41,10 +55,16 @@ class VlpMlmItmTask(VisionLanguageTask):
     def __init__(self, cfg: VlpMlmItmConfig, data_bin: DataBin | None) -> None:
         if not 0 < cfg.mask_prob < 1:
             raise UserError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1, 0.15 say")
+        hard = str(cfg.itm_negatives) == "hard"
+        if hard and not cfg.itc:
+            raise UserError("--itm-negatives hard: negatives are drawn by contrast, add --itc")
+        if cfg.global_negatives and not hard:
+            raise UserError("--global-negatives is for hard negatives: add --itm-negatives hard")
         super().__init__(cfg, data_bin)
 
     def head_spec(self) -> dict[str, int]:
-        return {"mlm": len(self.dictionary), "itm": 2}
+        heads = {"mlm": len(self.dictionary), "itm": 2}
+        return {**heads, "itc": 0} if self.cfg.itc else heads
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> MlmItmDataset:
         return MlmItmDataset(

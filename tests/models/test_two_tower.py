@@ -100,13 +100,14 @@ def test_gradients_reach_every_parameter(options: dict[str, Any]) -> None:
     result = model(
         tokens,
         images,
+        step="pretraining",
         masked_tokens=tokens,
         masked_positions=positions,
         image_index=torch.tensor([1, 0, 2, 3]),
     )
     assert result.mlm_logits.shape == (4, VOCABULARY)
-    assert result.itm_logits.shape == (4, 2)
-    (result.mlm_logits.square().sum() + result.itm_logits.square().sum()).backward()
+    assert result.itm.logits.shape == (4, 2)
+    (result.mlm_logits.square().sum() + result.itm.logits.square().sum()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -160,11 +161,12 @@ def test_bfloat16_trains() -> None:
     result = model(
         tokens,
         images,
+        step="pretraining",
         masked_tokens=tokens,
         masked_positions=positions,
         image_index=torch.arange(4),
     )
-    loss = result.mlm_logits.float().logsumexp(-1).mean() + result.itm_logits.float().sum()
+    loss = result.mlm_logits.float().logsumexp(-1).mean() + result.itm.logits.float().sum()
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())

@@ -1,0 +1,42 @@
+"""What samples of image-text matching draw: other pictures, and numbers that choose negatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mt_fairseq.data.randomness import Purpose, sample_rng
+from mt_fairseq.data.split import Split
+from mt_fairseq.errors import UserError
+
+
+def first_pictures(split: Split) -> np.ndarray:
+    """(n,) the first picture of each sample: texts of the same picture share a number.
+
+    Raises:
+        UserError: a single picture, so that nothing could mismatch.
+    """
+    pictures = np.asarray(split.image_column[:, 0])
+    if len(pictures) and (pictures == pictures[0]).all():
+        raise UserError(
+            f"{split.folder}: split {split.name!r} has a single picture; image-text matching needs "
+            "at least two"
+        )
+    return pictures
+
+
+def draw_other(pictures: np.ndarray, index: int, rng: np.random.Generator) -> int:
+    """A sample, drawn evenly, whose picture is not that of sample ``index``."""
+    while True:  # ends: first_pictures has seen two different ones
+        other = int(rng.integers(len(pictures)))
+        if pictures[other] != pictures[index]:
+            return other
+
+
+def negative_draws(seed: int, epoch: int, index: int) -> torch.Tensor:
+    """(2,) uniform in [0, 1): they choose the hard negative image and the hard negative text.
+
+    float64, so that fairseq's half precision leaves them alone.
+    """
+    rng = sample_rng(seed, epoch, index, Purpose.HARD_NEGATIVES)
+    return torch.from_numpy(rng.random(2))

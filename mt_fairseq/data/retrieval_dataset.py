@@ -1,0 +1,67 @@
+"""Captions with their pictures, for retrieval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.negatives import draw_other, first_pictures, negative_draws
+from mt_fairseq.data.randomness import Purpose, sample_rng
+
+
+class RetrievalDataset(ImageTextDataset):
+    """A sample is a caption with its picture; adds to ``net_input``:
+
+    - ``image_groups`` (B,) int64: the same number for captions of the same picture.
+    - ``draws`` (B, 2) float64, uniform in [0, 1): they choose hard negatives.
+
+    With ``false_texts`` = F > 0, for ranking, ``src_tokens`` is (B * (1 + F), T) instead: each
+    caption, and behind it F captions of other pictures; ``net_input`` has nothing else.
+    """
+
+    def __init__(
+        self, data_bin: DataBin, split: str, *args: Any, false_texts: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(data_bin, split, *args, **kwargs)
+        self.false_texts = false_texts
+        self.pictures = first_pictures(self.split)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        if self.false_texts:
+            sample["false_texts"] = self.draw_false_texts(index)
+        else:
+            sample["image_group"] = int(self.pictures[index])
+            sample["draws"] = negative_draws(self.seed, self.epoch, index)
+        return sample
+
+    def draw_false_texts(self, index: int) -> list[torch.Tensor]:
+        """Captions of other pictures, with <s> and </s>; one may come twice."""
+        rng = sample_rng(self.seed, self.epoch, index, Purpose.FALSE_TEXTS)
+        rows = [draw_other(self.pictures, index, rng) for _ in range(self.false_texts)]
+        return [self.add_special_tokens(self.words(row)) for row in rows]
+
+    def collater(self, samples: list[Sample]) -> Sample:
+        batch = super().collater(samples)
+        if not batch:
+            return batch
+        if self.false_texts:
+            texts = [text for s in samples for text in (s["tokens"], *s["false_texts"])]
+            batch["net_input"]["src_tokens"] = self.pad(texts)
+            batch["ntokens"] = sum(text.numel() for text in texts)
+        else:
+            groups = [sample["image_group"] for sample in samples]
+            batch["net_input"]["image_groups"] = torch.tensor(groups)
+            batch["net_input"]["draws"] = torch.stack([sample["draws"] for sample in samples])
+        return batch
+
+    def num_tokens(self, index: int) -> int:
+        """With false texts, all pairs of the picture with a text count."""
+        return super().num_tokens(index) * (1 + self.false_texts)
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        return super().num_tokens_vec(indices) * (1 + self.false_texts)

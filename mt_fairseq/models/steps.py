@@ -1,0 +1,119 @@
+"""Training steps beyond plain classification: all that a loss needs in one forward pass.
+
+They run inside the model's ``forward``, so that every wrapper for several processes sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from mt_fairseq.models.matching import MATCH, contrast_all, match_given, match_hard
+from mt_fairseq.modules.contrastive import same
+from mt_fairseq.modules.gather import JoinedBatch
+from mt_fairseq.modules.outputs import PretrainingOutput, RankingOutput, RetrievalOutput
+
+if TYPE_CHECKING:
+    from mt_fairseq.models.two_tower import TwoTowerModel
+
+
+def pretraining(
+    model: TwoTowerModel,
+    src_tokens: Tensor,
+    images: Tensor,
+    *,
+    masked_tokens: Tensor,
+    masked_positions: Tensor,
+    image_index: Tensor | None = None,
+    draws: Tensor | None = None,
+    itc: bool = False,
+    global_negatives: bool = False,
+    is_dummy: bool = False,
+) -> PretrainingOutput:
+    """MLM and ITM, on demand ITC; each image runs through the vision encoder once.
+
+    Args:
+        model: with heads mlm and itm, and itc where it is asked for.
+        src_tokens: (B, T).
+        images: (M, K, 3, H, W), M >= B; image i < B belongs to text i.
+        masked_tokens: (B, T) the masked texts.
+        masked_positions: (B, T) boolean, where masked words are to be predicted.
+        image_index: (B,) the image that ITM pairs with each text; None for hard negatives.
+        draws: (B, 2) uniform in [0, 1), for hard negatives.
+        itc: also contrast every text with all images; each pair is a class of its own.
+        global_negatives: draw hard negatives from the batches of all processes.
+        is_dummy: the batch stands in for data that this process lacks.
+    """
+    image = model.encode_images(images)
+    own = image.first(len(src_tokens))
+    masked = model.encode_text(masked_tokens)
+    states = model.network.fuse(masked, own, need_image=False).text
+    mlm_logits = model.heads["mlm"](states[model.pad_text(masked_positions, False)])
+    text = model.encode_text(src_tokens)
+    contrast = None
+    if itc:
+        joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)
+        own_numbers = joined.own_numbers(len(src_tokens), src_tokens.device)
+        positives = same(own_numbers, joined.numbers(src_tokens.device))
+        contrast = contrast_all(model, text, own, positives, joined)
+    if image_index is not None:
+        itm = match_given(model, text, image, image_index)
+    else:
+        assert contrast is not None and draws is not None
+        itm = match_hard(model, text, own, contrast, draws, joined, global_negatives)
+    return PretrainingOutput(mlm_logits, itm, contrast)
+
+
+def retrieval(
+    model: TwoTowerModel,
+    src_tokens: Tensor,
+    images: Tensor,
+    *,
+    image_groups: Tensor,
+    draws: Tensor,
+    global_negatives: bool = False,
+    is_dummy: bool = False,
+) -> RetrievalOutput:
+    """ITC and ITM with hard negatives; each tower runs once.
+
+    Args:
+        model: with heads itc and itm.
+        src_tokens: (B, T).
+        images: (B, 1, 3, H, W).
+        image_groups: (B,) the same number for texts of the same image.
+        draws: (B, 2) uniform in [0, 1): the image that a text draws, the text that an image draws.
+        global_negatives: draw hard negatives from the batches of all processes.
+        is_dummy: the batch stands in for data that this process lacks.
+    """
+    text, image = model.encode_text(src_tokens), model.encode_images(images)
+    joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)
+    positives = same(image_groups, joined.gather(image_groups))
+    contrast = contrast_all(model, text, image, positives, joined)
+    itm = match_hard(model, text, image, contrast, draws, joined, global_negatives)
+    return RetrievalOutput(contrast, itm)
+
+
+def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> RankingOutput:
+    """Match logits of each image with its own text and several others (METER's fine-tuning).
+
+    Args:
+        model: with head itm.
+        src_tokens: (B * n, T), n texts for each image, its own one first.
+        images: (B, 1, 3, H, W).
+    """
+    count = len(images)
+    rows = torch.arange(count, device=images.device)
+    text = model.encode_text(src_tokens)
+    image = model.encode_images(images).select(rows.repeat_interleave(len(src_tokens) // count))
+    logits = model.heads["itm"](model.network.pool(model.fuse(text, image)))
+    return RankingOutput(logits[:, MATCH].view(count, -1))
+
+
+STEPS: dict[str, Callable[..., Any]] = {
+    "pretraining": pretraining,
+    "retrieval": retrieval,
+    "ranking": ranking,
+}

@@ -1,4 +1,4 @@
-"""Read a list inside a large JSON object element by element, with flat memory.
+"""Read a list in a large JSON file element by element, with flat memory.
 
 The annotation files of VQA v2 hold 4 million answers in 365 MB; parsed at once they take gigabytes.
 """
@@ -17,14 +17,17 @@ CHUNK = 1 << 20
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def stream_list(path: Path, key: str) -> Iterator[Any]:
+def stream_list(path: Path, key: str | None) -> Iterator[Any]:
     """Elements of the list under ``key`` of the top-level object of a JSON file.
+
+    With ``key`` None the file itself is the list.
 
     Errors: UserError for a missing file, text that is no JSON (with its position), or no such list.
     """
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            yield from _Parser(path, stream).elements(key)
+            parser = _Parser(path, stream)
+            yield from parser.items() if key is None else parser.elements(key)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -50,7 +53,7 @@ class _Parser:
             if name == key:
                 if self._peek() != "[":
                     raise UserError(f'{self.path}: "{key}" is no list')
-                yield from self._items()
+                yield from self.items()
                 return
             self._skip()
             found.append(str(name))
@@ -60,7 +63,8 @@ class _Parser:
             f'{self.path}: has no list "{key}" (only {", ".join(found) or "an empty object"})'
         )
 
-    def _items(self) -> Iterator[Any]:
+    def items(self) -> Iterator[Any]:
+        """Elements of the list that begins here."""
         self._expect("[")
         while self._peek() != "]":
             yield self._value()
@@ -75,7 +79,7 @@ class _Parser:
     def _skip(self) -> None:
         """Pass over a value; lists element by element, because they may be long."""
         if self._peek() == "[":
-            for _ in self._items():
+            for _ in self.items():
                 pass
         else:
             self._value()

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Ragged(tuple[float, ...]):
+    """A further column's row of numbers whose count differs from row to row."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One sample as plain values.
@@ -19,8 +23,8 @@ class Record:
         answers: what the annotators said (VQA), or None where there is no annotation.
         majority: the answer that decides its class and counts for the answer vocabulary.
         label: its class by name (classification), or None.
-        extra: further columns by name: int, float, str, list of str, or a fixed-length sequence
-            of numbers (a box).
+        extra: further columns by name: int, float, str, list of str, a fixed-length sequence
+            of numbers (a box), or :class:`Ragged`.
     """
 
     where: str

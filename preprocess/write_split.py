@@ -22,7 +22,7 @@ from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
 from preprocess.check import SplitChecker
 from preprocess.options import Options
-from preprocess.records import BadRecord, Record
+from preprocess.records import BadRecord, Ragged, Record
 
 SPECIAL_TOKENS = 2  # <s> and </s>, which datasets add
 
@@ -69,6 +69,8 @@ def _buffer_for(value: Any) -> Buffer:
     """The kind of column that the first value asks for."""
     if isinstance(value, str):
         return TextColumn()
+    if isinstance(value, Ragged):
+        return RaggedColumn(np.float32)
     if isinstance(value, (int, float)):
         return NumberBuffer("q" if isinstance(value, int) else "d")
     if value and all(isinstance(x, str) for x in value):

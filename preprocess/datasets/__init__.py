@@ -1,6 +1,6 @@
 """One module a dataset; importing this package registers them all."""
 
-from preprocess.datasets import coco, flickr30k, jsonl, nlvr2, snli_ve, vqav2
+from preprocess.datasets import coco, flickr30k, jsonl, nlvr2, refcoco, snli_ve, vqav2
 from preprocess.datasets.registry import READERS, Reader, register_reader
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "flickr30k",
     "jsonl",
     "nlvr2",
+    "refcoco",
     "register_reader",
     "snli_ve",
     "vqav2",

@@ -33,7 +33,7 @@ def karpathy_records(
         reason = missing_field(item, "filename", "split", "sentences", "imgid")
         if reason:
             yield BadRecord(where, reason)
-        elif item["split"] not in SPLITS:
+        elif str(item["split"]) not in SPLITS:
             yield BadRecord(where, f"unknown split {item['split']!r}")
         elif SPLITS[item["split"]] == split:
             yield from _captions(item, where, key_of(item))

@@ -1,0 +1,145 @@
+"""RefCOCO and RefCOCO+: expressions that refer to one thing in a picture of COCO.
+
+Boxes are (x, y, width, height) in pixels of a picture of ``image_size`` (height, width), whatever
+``--resize`` makes of it. Proposals, among which grounding chooses (MAttNet; ALBEF's weakly
+supervised grounding), are detections or the annotated boxes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mt_fairseq.data.files import read_json
+from mt_fairseq.errors import UserError
+from preprocess.datasets.boxes import GROUND_TRUTH, Instances, Proposals
+from preprocess.datasets.registry import Reader, missing_field, register_reader
+from preprocess.plain_pickle import read_plain_pickle
+from preprocess.records import BadRecord, Ragged, Record
+
+SPLITS = {"train": "train", "val": "valid", "testA": "testA", "testB": "testB"}
+REFS = ("refs(unc).p", "refs(unc).json")
+DETECTIONS = "dets.json"
+
+
+@register_reader("refcoco")
+class RefCoco(Reader):
+    """A record an expression; ``ref_id`` groups those of one thing, ``image_id`` of a picture."""
+
+    summary = "RefCOCO or RefCOCO+ (UNC's splits): expressions, boxes, proposals"
+    source = (
+        "https://github.com/lichengunc/refer; detections: https://github.com/lichengunc/MAttNet; "
+        "pictures: https://cocodataset.org/#download (2014 train)"
+    )
+    layout: ClassVar[str] = """
+        RAW/refs(unc).p  (a pickle of plain containers; refs(unc).json will do as well)
+        RAW/instances.json  (boxes and picture names, of the same archive)
+        RAW/dets.json  (optional: image id -> boxes, or MAttNet's list of detections)
+        IMAGES/train2014/COCO_train2014_000000581857.jpg  (IMAGES is --image-root, else RAW)
+    """
+
+    def __init__(self, raw: Path, args: argparse.Namespace) -> None:
+        super().__init__(raw, args)
+        self.proposal_source: str | None = args.proposals
+        if self.proposal_source is None and (raw / DETECTIONS).is_file():
+            self.proposal_source = str(raw / DETECTIONS)
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Where the proposals come from."""
+        parser.add_argument(
+            "--proposals",
+            metavar="FILE",
+            help=f"detections for the column `proposals`, or `{GROUND_TRUTH}` for the annotated "
+            f"boxes of each picture (default: RAW/{DETECTIONS} if it is there, else none)",
+        )
+
+    @cached_property
+    def refs(self) -> list[Any]:
+        """All references; each has one or more expressions."""
+        path = next((p for p in map(self.find, REFS) if p), None)
+        if path is None:
+            raise self.nothing_found()
+        content = read_plain_pickle(path) if path.suffix == ".p" else read_json(path)
+        if not isinstance(content, list):
+            raise UserError(f"{path}: holds no list of references")
+        return content
+
+    @cached_property
+    def instances(self) -> Instances:
+        """Boxes and pictures by id."""
+        path = self.find("instances.json")
+        if path is None:
+            raise UserError(f"{self.raw / 'instances.json'}: missing; it holds the boxes")
+        return Instances(path)
+
+    @cached_property
+    def proposals(self) -> Proposals | None:
+        """Boxes to choose from, by picture."""
+        if self.proposal_source is None:
+            return None
+        return Proposals(self.proposal_source, self.instances)
+
+    def splits(self) -> list[str]:
+        """Those that references belong to."""
+        if not any(map(self.find, REFS)):
+            return []
+        present = {ref.get("split") for ref in self.refs if isinstance(ref, dict)}
+        return [SPLITS[name] for name in SPLITS if name in present]
+
+    def remark(self, split: str) -> str:
+        """Which proposals there are."""
+        source = self.proposal_source
+        if source is None:
+            return "without proposals"
+        return "proposals: " + ("annotated boxes" if source == GROUND_TRUTH else Path(source).name)
+
+    def records(self, split: str) -> Iterator[Record | BadRecord]:
+        """Expressions in the order of the file."""
+        for i, ref in enumerate(self.refs):
+            reason = _fault(ref)
+            if reason:
+                yield BadRecord(f"refs[{i}]", reason)
+            elif SPLITS[ref["split"]] == split:
+                yield from self._expressions(ref)
+
+    def _expressions(self, ref: dict[str, Any]) -> Iterator[Record | BadRecord]:
+        where = f"ref {ref['ref_id']}"
+        reason = self.instances.fault(ref["ann_id"], ref["image_id"])
+        extra: dict[str, Any] = {"ref_id": ref["ref_id"], "image_id": ref["image_id"]}
+        if reason is None and self.proposals is not None:
+            reason = self.proposals.fault(ref["image_id"], ref["split"] != "train")
+        if reason is not None:
+            yield BadRecord(where, reason)
+            return
+        picture = self.instances.pictures[ref["image_id"]]
+        extra["box"] = self.instances.boxes[ref["ann_id"]].numbers
+        extra["image_size"] = (picture.height, picture.width)
+        if self.proposals is not None:
+            extra["proposals"] = Ragged(self.proposals.numbers(ref["image_id"]))
+        key = f"train2014/{picture.file_name}"
+        for j, sentence in enumerate(ref["sentences"]):
+            reason = missing_field(sentence, "sent", "sent_id")
+            if reason:
+                yield BadRecord(f"{where}: sentences[{j}]", reason)
+            else:
+                yield Record(f"sentence {sentence['sent_id']}", sentence["sent_id"],
+                             sentence["sent"], (key,), extra=extra)  # fmt: skip
+
+
+def _fault(ref: Any) -> str | None:
+    """Why a reference as such cannot be used, or None."""
+    reason = missing_field(ref, "ref_id", "ann_id", "image_id", "split", "sentences")
+    if reason:
+        return reason
+    for name in ("ref_id", "ann_id", "image_id"):
+        if not isinstance(ref[name], int):
+            return f"its {name} {ref[name]!r} is no whole number"
+    if str(ref["split"]) not in SPLITS:
+        return f"unknown split {ref['split']!r}"
+    if not isinstance(ref["sentences"], list) or not ref["sentences"]:
+        return "has no sentences"
+    return None

@@ -17,6 +17,7 @@ MODULES = (
     "mt_fairseq.models.meter",
     "mt_fairseq.optim.adamw",
     "mt_fairseq.optim.linear",
+    "mt_fairseq.evaluation.retrieval_scorer",
     "mt_fairseq.evaluation.scorers",
 )
 

@@ -15,7 +15,12 @@ from fairseq.scoring import BaseScorer
 
 from mt_fairseq.errors import UserError
 
-TASK_SCORERS = {"vqa": "vqa_accuracy"}
+TASK_SCORERS = {
+    "vqa": "vqa_accuracy",
+    "snli_ve": "accuracy",
+    "nlvr2": "accuracy",
+    "retrieval": "recall",
+}
 """The scorer that ``python -m mt_fairseq.evaluate`` takes for each task."""
 
 

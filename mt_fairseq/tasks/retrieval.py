@@ -11,12 +11,11 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.retrieval_dataset import RetrievalDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.tasks.gathering import GatheringTask
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
+from mt_fairseq.tasks.ranking import RankingConfig, RankingTask
 
 
 @dataclass
-class RetrievalConfig(VisionLanguageConfig):
+class RetrievalConfig(RankingConfig):
     global_negatives: bool = field(
         default=False,
         metadata={
@@ -34,7 +33,7 @@ class RetrievalConfig(VisionLanguageConfig):
 
 
 @register_task("retrieval", dataclass=RetrievalConfig)
-class RetrievalTask(GatheringTask):
+class RetrievalTask(RankingTask):
     """Captions with pictures; random crops and RandAugment in training, flips with ``--flip``."""
 
     cfg: RetrievalConfig

@@ -1,0 +1,175 @@
+"""Two-stage ranking of texts and images: contrastive similarity first, then pairs fused.
+
+ALBEF, section 3.5 (Li et al., 2021), as ManagerTower evaluates retrieval: of each query's items
+the k most similar are ranked again by the image-text matching logit of "match"; all other items
+stand below them, in the order of their similarity. Ties go to the more similar item, and then to
+the one with the lower number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+BLOCK_ELEMENTS = 1 << 20
+"""Similarities that are sorted at once: about 30 MB with their order."""
+
+
+@dataclass
+class Shortlist:
+    """The most similar items of some queries, the most similar first.
+
+    Attributes:
+        queries: (n,) numbers of the queries.
+        items: (n, k) int32 numbers of the items.
+        right: (n, k) boolean: does the item belong to the query?
+        first_right: (n,) rank from 1, by similarity among all items, of the first right one.
+        scores: (n, k) float32: the similarities, until ``rerank`` puts match scores in their place.
+    """
+
+    queries: Tensor
+    items: Tensor
+    right: Tensor
+    first_right: Tensor
+    scores: Tensor
+
+    def order(self) -> Tensor:
+        """(n, k): positions in the shortlist, the best score first."""
+        return self.scores.argsort(dim=1, descending=True, stable=True)
+
+    def ranks(self) -> Tensor:
+        """(n,) rank from 1 of each query's best right item among all items."""
+        right = self.right.gather(1, self.order())
+        within = right.int().argmax(1) + 1 if right.shape[1] else self.first_right
+        return torch.where(right.any(1), within, self.first_right)
+
+    def best(self, count: int) -> tuple[Tensor, Tensor]:
+        """The ``count`` best items and their scores, both (n, count) or as wide as the list."""
+        order = self.order()[:, :count]
+        return self.items.gather(1, order), self.scores.gather(1, order)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Texts or images as both queries and items.
+
+    Attributes:
+        features: (u, E) normalised contrastive features; equal items may share a row.
+        rows: (n,) the row of each item in ``features``.
+        groups: (n,) items and queries of equal groups belong together.
+    """
+
+    features: Tensor
+    rows: Tensor
+    groups: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def similarity_blocks(queries: Side, items: Side) -> Iterable[tuple[int, int]]:
+    """Ranges of queries that are compared with all items at once.
+
+    They don't depend on which of the queries are asked for, so that several processes which share
+    the work compute the same numbers to the last bit.
+    """
+    step = max(1, BLOCK_ELEMENTS // max(1, len(items)))
+    for begin in range(0, len(queries), step):
+        yield begin, min(begin + step, len(queries))
+
+
+def shortlist(queries: Side, items: Side, count: int, asked: Tensor) -> Shortlist:
+    """The ``count`` most similar items of the queries numbered ``asked`` (n,), ascending.
+
+    Every query must have a right item, else ValueError.
+    """
+    count = min(count, len(items))
+    kept, right, first, scores = [], [], [], []
+    for begin, end in similarity_blocks(queries, items):
+        own = asked[(asked >= begin) & (asked < end)]
+        if not len(own):
+            continue
+        similarity = queries.features[queries.rows[begin:end]] @ items.features.T
+        similarity = similarity[own - begin].float()[:, items.rows]
+        similarity, order = similarity.sort(dim=1, descending=True, stable=True)
+        is_right = queries.groups[own][:, None] == items.groups[order]
+        if not is_right.any(1).all():
+            raise ValueError("a query has no right item")
+        kept.append(order[:, :count].int())
+        right.append(is_right[:, :count].clone())
+        first.append(is_right.int().argmax(1) + 1)
+        scores.append(similarity[:, :count].clone())
+    if not kept:
+        empty = torch.zeros(0, count, device=queries.rows.device)
+        return Shortlist(asked, empty.int(), empty.bool(), asked, empty)
+    return Shortlist(asked, torch.cat(kept), torch.cat(right), torch.cat(first), torch.cat(scores))
+
+
+class PairScorer(Protocol):
+    """Match scores of pairs; images come in blocks that fit into memory."""
+
+    def blocks(self) -> Iterable[tuple[int, int]]:
+        """Ranges of images, ascending, that together are all; each is asked for once."""
+
+    def scores(self, texts: Tensor, images: Tensor, advance: Callable[[int], None]) -> Tensor:
+        """(p,) float32 for pairs whose images lie in the current block; ``texts`` ascend.
+
+        ``advance`` is told the number of pairs whenever some are done.
+        """
+
+
+def rerank(
+    scorer: PairScorer,
+    image_lists: Shortlist | None,
+    text_lists: Shortlist | None,
+    text_rows: Tensor,
+    advance: Callable[[int], None] = lambda pairs: None,
+) -> None:
+    """Put match scores into the shortlists of both directions, block of images by block.
+
+    A pair that stands in both directions' lists, or in the lists of equal texts, is scored once.
+
+    Args:
+        image_lists: texts as queries, images as items; None where not wanted.
+        text_lists: images as queries, texts as items.
+        text_rows: (texts,) the number that ``scorer`` knows a text by; equal texts share one.
+        advance: told how many places of the lists have got their scores.
+    """
+    for begin, end in scorer.blocks():
+        places = []
+        if image_lists is not None:
+            rows, slots = _items_within(image_lists, begin, end)
+            texts = text_rows[image_lists.queries[rows]]
+            places.append((image_lists, rows, slots, texts, image_lists.items[rows, slots].long()))
+        if text_lists is not None:
+            rows, slots = _queries_within(text_lists, begin, end)
+            texts = text_rows[text_lists.items[rows, slots].long()]
+            places.append((text_lists, rows, slots, texts, text_lists.queries[rows]))
+        keys = [texts * (end - begin) + images - begin for *_, texts, images in places]
+        pairs, place_of = torch.cat(keys).unique(return_inverse=True)
+        if not len(pairs):
+            continue
+        width = end - begin
+        scores = scorer.scores(pairs // width, pairs % width + begin, advance)
+        for (lists, rows, slots, *_), own in zip(
+            places, place_of.split([len(key) for key in keys]), strict=True
+        ):
+            lists.scores[rows, slots] = scores[own]
+        advance(len(place_of) - len(pairs))
+
+
+def _items_within(lists: Shortlist, begin: int, end: int) -> tuple[Tensor, Tensor]:
+    """Places (rows, columns) of a list whose items lie in a range."""
+    rows, slots = ((lists.items >= begin) & (lists.items < end)).nonzero(as_tuple=True)
+    return rows, slots
+
+
+def _queries_within(lists: Shortlist, begin: int, end: int) -> tuple[Tensor, Tensor]:
+    """All places (rows, columns) of the queries that lie in a range."""
+    rows = ((lists.queries >= begin) & (lists.queries < end)).nonzero(as_tuple=True)[0]
+    width = lists.items.shape[1]
+    return rows.repeat_interleave(width), torch.arange(width).to(rows).repeat(len(rows))

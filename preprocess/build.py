@@ -47,7 +47,8 @@ def build(args: argparse.Namespace) -> int:
     classes = classes_of(found, options)
     labels = None if classes is None else label_lines(classes)
     tokenizer = _tokenizer(reader, splits, found, options)
-    plan = plan_of({**deciding(options), "tokenizer": tokenizer.fingerprint,
+    own = {name: getattr(args, name) for name in reader.own_options()}
+    plan = plan_of({**deciding(options), **own, "tokenizer": tokenizer.fingerprint,
                     "labels": labels and len(classes or ())}, found.images.position)  # fmt: skip
     if options.resume and (options.dest / METADATA_FILE).is_file():
         must_agree(read_metadata(options.dest)["plan"], plan, options.dest)

@@ -37,6 +37,15 @@ class Record:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+FULL_AGREEMENT = 10
+"""VQA's scores are defined for ten annotators: a lone answer stands for ten who agree."""
+
+
+def agreed(answer: str) -> tuple[str, ...]:
+    """The annotators' answers where there is only one."""
+    return (answer,) * FULL_AGREEMENT
+
+
 @dataclass(frozen=True)
 class BadRecord:
     """A record that cannot be used: where it stands, and why."""

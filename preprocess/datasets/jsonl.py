@@ -12,12 +12,10 @@ from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 from preprocess.datasets.registry import Reader, register_reader
 from preprocess.json_lines import json_lines
-from preprocess.records import BadRecord, Record
+from preprocess.records import BadRecord, Record, agreed
 
 RENAMED = {"val": "valid", "validation": "valid", "dev": "valid"}
 KNOWN = {"id", "text", "image", "images", "label", "answers"}
-FULL_AGREEMENT = 10
-"""VQA's scores are defined for ten annotators: a lone answer stands for ten who agree."""
 
 
 @register_reader("jsonl")
@@ -106,7 +104,7 @@ def _fault(item: Any) -> str | None:
 def _answers(answers: list[str] | None) -> tuple[str, ...] | None:
     if answers is None:
         return None
-    return tuple(answers * FULL_AGREEMENT if len(answers) == 1 else answers)
+    return agreed(answers[0]) if len(answers) == 1 else tuple(answers)
 
 
 def _majority(answers: tuple[str, ...] | None) -> str | None:

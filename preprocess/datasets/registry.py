@@ -43,6 +43,13 @@ class Reader(ABC):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add options of this dataset alone."""
 
+    @classmethod
+    def own_options(cls) -> list[str]:
+        """Names of the options that :meth:`add_arguments` adds."""
+        parser = argparse.ArgumentParser()
+        cls.add_arguments(parser)
+        return list(vars(parser.parse_args([])))
+
     def find(self, name: str) -> Path | None:
         """A file in RAW or one folder deeper."""
         places = [self.raw / name, *sorted(self.raw.glob(f"*/{name}"))]

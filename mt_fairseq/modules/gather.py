@@ -46,9 +46,9 @@ def exchange(numbers: Sequence[int], device: torch.device, group: Any = None) ->
     own = torch.tensor(numbers, device=device)
     if not is_distributed():
         return own[None]
-    every = own.new_empty(distributed.get_world_size(group), len(numbers))
+    every = own.new_empty(distributed.get_world_size(group) * len(numbers))
     distributed.all_gather_into_tensor(every, own, group=group)
-    return every
+    return every.view(-1, len(numbers))
 
 
 class _GatherRows(torch.autograd.Function):

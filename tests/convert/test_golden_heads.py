@@ -57,31 +57,6 @@ def test_contrastive_features(golden: Golden) -> None:
     assert difference(image_features, golden.outputs["itc.image"]) < BOUND
     temperature = model.heads["itc"].clamped_temperature()
     assert difference(temperature, golden.outputs["itc.temperature_used"]) == 0
-    similarity = text_features @ image_features.T / temperature
-    for task in ("hard_pretrain", "hard_irtr"):
-        if f"{task}.logits_t2i" in golden.outputs:
-            bound = BOUND / temperature.item()
-            assert difference(similarity, golden.outputs[f"{task}.logits_t2i"]) < bound
-
-
-@torch.no_grad()
-def test_hard_negatives(golden: Golden) -> None:
-    """Fusing selected pairs of states that each tower made once."""
-    for task in ("hard_pretrain", "hard_irtr"):
-        if f"{task}.itm_logits" not in golden.outputs:
-            continue
-        model, outputs = golden.model(), golden.outputs
-        text = model.encode_text(golden.inputs["text_ids"])
-        image = model.encode_images(golden.inputs["image"])
-        own = torch.arange(golden.config["batch"])
-        negative_text = outputs[f"{task}.negative_text_of_image"]
-        negative_image = outputs[f"{task}.negative_image_of_text"]
-        fused = model.fuse(
-            text.select(torch.cat([own, own, negative_text])),
-            image.select(torch.cat([own, negative_image, own])),
-        )
-        logits = model.heads["itm"](model.network.pool(fused))
-        assert difference(logits, outputs[f"{task}.itm_logits"]) < BOUND
 
 
 @pytest.mark.parametrize("task", ["vqa", "mlm"])

@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 REQUIRES = [
     "fairseq-fixed==0.12.3.1",
     "h5py>=3.8",
+    "matplotlib>=3.9",
     "numpy>=1.26",
     "pillow>=10.3",
     "safetensors>=0.4",

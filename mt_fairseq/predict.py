@@ -11,6 +11,8 @@ from mt_fairseq.errors import UserError, cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mt_fairseq.models.hub import HubInterface
 
 EPILOG = """\
@@ -108,10 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def move(hub: HubInterface, device: str) -> None:
-    """Move the model; UserError if torch has no such device."""
+def move(module: nn.Module, device: str) -> None:
+    """Move a model; UserError if torch has no such device."""
     try:
-        hub.to(device)
+        module.to(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--device {device}: torch can't use it ({reason})") from error

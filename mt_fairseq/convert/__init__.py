@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from mt_fairseq.models.albef import AlbefModel
     from mt_fairseq.models.two_tower import TwoTowerModel
 
 
@@ -35,6 +36,36 @@ def from_official(
     from mt_fairseq.convert import official
 
     return official.from_official(state_dict, config, allow_leftovers)
+
+
+def from_official_albef(
+    state_dict: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    kind: str,
+    allow_leftovers: bool = False,
+) -> AlbefModel:
+    """The ALBEF that an official ``state_dict`` holds, in evaluation mode.
+
+    Momentum weights and queues come along where the file has them.
+
+    Args:
+        state_dict: the official names and tensors.
+        config: sizes: vision_width, vision_layers, vision_heads, image_res, text_width, text_heads,
+            num_hidden_layers (of text and fusion, before doubling), fusion_layer, vocab_size,
+            text_max_positions, embed_dim; queue_size and momentum where it has them.
+        kind: pretrain, retrieval (also grounding), ve, nlvr, pretrain_nlvr (the task before
+            NLVR2) or vqa.
+        allow_leftovers: go on without tensors that the model has no place for.
+
+    The model's ``conversion`` says what was mapped, missing, left over and known to be unused.
+
+    Raises:
+        UserError: another kind, tensors left over, missing, or of another shape than ``config``
+            says.
+    """
+    from mt_fairseq.convert import albef
+
+    return albef.from_official_albef(state_dict, config, kind, allow_leftovers)
 
 
 def from_huggingface(model: Any, allow_leftovers: bool = False) -> TwoTowerModel:

@@ -7,7 +7,7 @@ must be the same, else the checkpoint is of another architecture: an error that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +20,7 @@ from mt_fairseq.modules.two_tower import LAYOUT
 HEADS = "heads."
 POSITIONS = "network.vision_encoder.positions"
 TOKEN_TYPES = "network.token_types.weight"
+Measure = Callable[[Mapping[str, Tensor]], object]
 NETWORK_LAYOUT = "network.layout"
 WORDS = "network.text_encoder.embeddings.word_embeddings.weight"
 
@@ -54,9 +55,9 @@ def reconcile(own: Mapping[str, Tensor], state: dict[str, Tensor]) -> LoadReport
         UserError: a vocabulary or an architecture that differs, named.
     """
     report = LoadReport()
-    _reconcile_heads(own, state, report)
-    _check_same_network(own, state)
-    _resize_positions(own, state, report)
+    reconcile_heads(own, state, report)
+    check_same_network(own, state, SETTINGS, free=(POSITIONS, TOKEN_TYPES))
+    resize_image_positions(own, state, report)
     _fit_token_types(own, state, report)
     report.loaded = len(own) - sum(name.split(".")[1] in _names(report.new) for name in own)
     return report
@@ -70,7 +71,7 @@ def _head_of(name: str) -> str | None:
     return name.split(".")[1] if name.startswith(HEADS) else None
 
 
-def _reconcile_heads(
+def reconcile_heads(
     own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
 ) -> None:
     """Drop heads that the model lacks; new heads, and those of other sizes, stay fresh."""
@@ -103,7 +104,7 @@ def _by_head(tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
     return heads
 
 
-def _resize_positions(
+def resize_image_positions(
     own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
 ) -> None:
     """Interpolate the vision position table where the resolution changed."""
@@ -129,8 +130,16 @@ def _fit_token_types(
     report.resized.append(f"token types {have} to {want} rows")
 
 
-def _check_same_network(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    """UserError unless all but heads, positions and token types has the same names and shapes."""
+def check_same_network(
+    own: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    settings: Mapping[str, Measure],
+    free: Collection[str],
+) -> None:
+    """UserError unless all but ``free`` has the same names and shapes.
+
+    What differs is named by the first of ``settings`` that measures it otherwise in the two.
+    """
     if WORDS in state and len(state[WORDS]) != len(own[WORDS]):
         raise UserError(
             f"the checkpoint's text vocabulary has {len(state[WORDS])} entries, the data's "
@@ -138,12 +147,11 @@ def _check_same_network(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) 
         )
     differing = [
         f"{what}: {there} in the checkpoint, {here} in this run"
-        for what, measure in SETTINGS.items()
+        for what, measure in settings.items()
         if (there := _measure(measure, state)) != (here := _measure(measure, own))
     ]
     if differing:
         raise UserError(f"the checkpoint is of another architecture; {'; '.join(differing)}")
-    free = (POSITIONS, TOKEN_TYPES)
     for name in own.keys() | state.keys():
         there, here = _shape(state, name), _shape(own, name)
         if there != here and not (name in free and None not in (there, here)):
@@ -157,30 +165,30 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(tensors[name].shape) if name in tensors else None
 
 
-def _measure(
-    measure: Callable[[Mapping[str, Tensor]], object], tensors: Mapping[str, Tensor]
-) -> object:
+def _measure(measure: Measure, tensors: Mapping[str, Tensor]) -> object:
     try:
         return measure(tensors)
     except (KeyError, IndexError):
         return "none"
 
 
-def _count(prefix: str) -> Callable[[Mapping[str, Tensor]], int]:
+def count_of(prefix: str) -> Measure:
     """How many numbered modules there are under ``prefix``."""
     depth = prefix.count(".")
     return lambda tensors: len({n.split(".")[depth] for n in tensors if n.startswith(prefix)})
 
 
-def _axis(name: str, axis: int) -> Callable[[Mapping[str, Tensor]], int]:
+def axis_of(name: str, axis: int) -> Measure:
+    """The size of one axis of a tensor."""
     return lambda tensors: tensors[name].shape[axis]
 
 
-def _layout(entry: str) -> Callable[[Mapping[str, Tensor]], int]:
+def layout_of(entry: str) -> Measure:
+    """What the network's layout says of what shapes don't show."""
     return lambda tensors: int(tensors[NETWORK_LAYOUT][LAYOUT.index(entry)])
 
 
-def _aggregation(which: str) -> Callable[[Mapping[str, Tensor]], str]:
+def _aggregation(which: str) -> Measure:
     """The parts that a modality's aggregations consist of, which tell their type."""
 
     def measure(tensors: Mapping[str, Tensor]) -> str:
@@ -197,25 +205,25 @@ def _fusion(tensors: Mapping[str, Tensor]) -> str:
     return ", ".join(sorted({n.split(".")[4] for n in tensors if n.startswith(prefix)}))
 
 
-def _experts(which: str) -> Callable[[Mapping[str, Tensor]], int]:
-    return _axis(f"network.cross_modal.{which}_aggregations.0.expert_norm_weight", 0)
+def _experts(which: str) -> Measure:
+    return axis_of(f"network.cross_modal.{which}_aggregations.0.expert_norm_weight", 0)
 
 
-SETTINGS: dict[str, Callable[[Mapping[str, Tensor]], object]] = {
-    "cross-modal width (--hidden-size)": _axis(TOKEN_TYPES, 1),
-    "--num-cross-modal-layers": _count("network.cross_modal.layers."),
+SETTINGS: dict[str, Measure] = {
+    "cross-modal width (--hidden-size)": axis_of(TOKEN_TYPES, 1),
+    "--num-cross-modal-layers": count_of("network.cross_modal.layers."),
     "parts of a cross-modal layer (--fusion)": _fusion,
-    "--cross-modal-heads": _layout("cross-modal heads"),
-    "text encoder width": _axis(WORDS, 1),
-    "text encoder layers": _count("network.text_encoder.layers."),
-    "text encoder heads": _layout("text heads"),
-    "text encoder positions": _axis(
+    "--cross-modal-heads": layout_of("cross-modal heads"),
+    "text encoder width": axis_of(WORDS, 1),
+    "text encoder layers": count_of("network.text_encoder.layers."),
+    "text encoder heads": layout_of("text heads"),
+    "text encoder positions": axis_of(
         "network.text_encoder.embeddings.position_embeddings.weight", 0
     ),
-    "vision encoder width": _axis(POSITIONS, 1),
-    "vision encoder layers": _count("network.vision_encoder.blocks."),
-    "vision encoder heads": _layout("vision heads"),
-    "patch size": _axis("network.vision_encoder.patches.weight", 2),
+    "vision encoder width": axis_of(POSITIONS, 1),
+    "vision encoder layers": count_of("network.vision_encoder.blocks."),
+    "vision encoder heads": layout_of("vision heads"),
+    "patch size": axis_of("network.vision_encoder.patches.weight", 2),
     "managed text layers (--num-managed-layers)": _experts("text"),
     "managed image layers (--num-managed-layers)": _experts("image"),
     "parts of the text's aggregation": _aggregation("text"),

@@ -21,7 +21,8 @@ class CrossModalBlock(nn.Module):
 
     Self-attention, cross-attention to the other modality, feed-forward of ``inner`` channels (four
     times the width in the papers) with exact GELU; each followed by dropout, the residual and a
-    layer norm.
+    layer norm. The other modality may have channels of its own (``other_width``); without
+    ``own_keys``, a leader's projections make keys and values of it.
     """
 
     def __init__(
@@ -32,11 +33,15 @@ class CrossModalBlock(nn.Module):
         attention_dropout: float,
         eps: float,
         inner: int,
+        other_width: int = 0,
+        own_keys: bool = True,
     ) -> None:
         super().__init__()
         self.self_attention = MultiHeadAttention(width, heads, attention_dropout)
         self.self_norm = nn.LayerNorm(width, eps)
-        self.cross_attention = MultiHeadAttention(width, heads, attention_dropout)
+        self.cross_attention = MultiHeadAttention(
+            width, heads, attention_dropout, other_width, own_keys
+        )
         self.cross_norm = nn.LayerNorm(width, eps)
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
@@ -44,11 +49,18 @@ class CrossModalBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, other: Tensor, mask: Tensor | None, other_mask: Tensor | None
+        self,
+        x: Tensor,
+        other: Tensor,
+        mask: Tensor | None,
+        other_mask: Tensor | None,
+        leader: CrossModalBlock | None = None,
     ) -> Tensor:
-        """``x`` (B, T, D) and ``other`` (B, S, D) with their key masks -> (B, T, D)."""
+        """``x`` (B, T, D) and ``other`` (B, S, .) with their key masks -> (B, T, D)."""
         x = self.self_norm(x + self.dropout(self.self_attention(x, x, mask)))
-        x = self.cross_norm(x + self.dropout(self.cross_attention(x, other, other_mask)))
+        keys_of = leader.cross_attention if leader is not None else None
+        attended = self.cross_attention(x, other, other_mask, keys_of)
+        x = self.cross_norm(x + self.dropout(attended))
         return self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
 
 

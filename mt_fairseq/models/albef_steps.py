@@ -1,0 +1,270 @@
+"""ALBEF's steps of training: what runs once, in which order, and what the momentum model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from mt_fairseq.modules.albef.outputs import (
+    AlignmentOutput,
+    AnswerOutput,
+    DistilledContrast,
+    DistilledOutput,
+)
+from mt_fairseq.modules.contrastive import draw_negatives, negative_weights, same, similarities
+from mt_fairseq.modules.gather import JoinedBatch
+from mt_fairseq.modules.heads import ContrastiveHead
+from mt_fairseq.modules.outputs import ImageStates, Matching, TextStates
+
+if TYPE_CHECKING:
+    from mt_fairseq.models.albef import AlbefModel
+
+PAIR_TEMPERATURE = 0.07  # a literal in the reference, whatever the model has learnt
+TRUE_PAIR_SHARE = 2 / 3
+
+
+@contextmanager
+def teaching(model: AlbefModel) -> Iterator[None]:
+    """Run the momentum model: no gradients, its float32 weights cast to the model's type."""
+    dtype = model.network.words.dtype
+    device = model.network.words.device.type
+    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        yield
+
+
+# --- pre-training and retrieval ---
+
+
+def alignment(
+    model: AlbefModel,
+    tokens: Tensor,
+    images: Tensor,
+    *,
+    draws: Tensor,
+    image_groups: Tensor | None = None,
+    masked_tokens: Tensor | None = None,
+    masked_positions: Tensor | None = None,
+    random_negatives: bool = False,
+    teach_mlm: bool = True,
+    is_dummy: bool = False,
+) -> AlignmentOutput:
+    """Contrast, match and, with masked texts, predict words; by the heads that the model has.
+
+    Args:
+        model: the model; in training its momentum twin moves and its queue is filled.
+        tokens: (B, T) texts.
+        images: (B, 1, 3, H, W).
+        draws: (B, 2) uniform in [0, 1): decide the negative image of text i, and the negative
+            text of image i.
+        image_groups: (B,) numbers of the images: equal ones are positives. Without them a text
+            belongs to its own image alone (pre-training).
+        masked_tokens: (B, T) the masked texts, masked_positions: (B, T) what is to be predicted.
+        random_negatives: draw the negatives of matching without regard to similarity.
+        teach_mlm: also ask the momentum model for the masked words.
+        is_dummy: the batch stands in for data that this process lacks.
+    """
+    text, image = model.encode_text(tokens), model.encode_images(images)
+    output = AlignmentOutput(model.alpha)
+    model.follow()
+    own_image = None
+    if model.twin is not None:
+        with teaching(model):
+            own_image = model.twin.network.encode_images(images)
+    if "itc" in model.heads:
+        batch = JoinedBatch.agree(tokens, enters=not is_dummy)
+        output.itc = _contrast(model, text, image, tokens, own_image, image_groups, batch)
+    if "itm" in model.heads:
+        contrast = None if random_negatives else output.itc
+        positives = _own_positives(tokens, image_groups)
+        output.itm = _match(model, text, image, contrast, positives, draws)
+    if masked_tokens is not None and "mlm" in model.heads:
+        assert masked_positions is not None
+        output.mlm_logits = _predict(model, masked_tokens, image, masked_positions)
+        if teach_mlm and model.alpha and own_image is not None:
+            with teaching(model):
+                output.mlm_teacher_logits = _predict(
+                    model.twin, masked_tokens, own_image, masked_positions
+                )
+    return output
+
+
+def _own_positives(tokens: Tensor, image_groups: Tensor | None) -> Tensor:
+    """(B, B) boolean: texts and images of this batch that belong together."""
+    if image_groups is None:
+        return torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
+    return same(image_groups, image_groups)
+
+
+def _contrast(
+    model: AlbefModel,
+    text: TextStates,
+    image: ImageStates,
+    tokens: Tensor,
+    teacher_image: ImageStates | None,
+    image_groups: Tensor | None,
+    batch: JoinedBatch,
+) -> DistilledContrast:
+    """Similarities with the momentum model's features of the batch and of the queue.
+
+    The batch's features enter the queue after they have been compared.
+    """
+    assert model.twin is not None and model.queue is not None and teacher_image is not None
+    head, queue = model.heads["itc"], model.queue
+    assert isinstance(head, ContrastiveHead)
+    texts, images = model.contrastive_features(text, image)
+    temperature = head.clamped_temperature()
+    with teaching(model):
+        teacher_text = model.twin.network.encode_text(tokens)
+        own_texts, own_images = model.twin.heads["itc"](teacher_text.last, teacher_image.last)
+        own_texts, own_images = own_texts.float(), own_images.float()
+    text_keys = torch.cat([own_texts, queue.texts])
+    image_keys = torch.cat([own_images, queue.images])
+    positives = _own_positives(tokens, image_groups)
+    if image_groups is None:
+        others = positives.new_zeros(len(tokens), len(queue))
+    else:
+        others = same(image_groups, queue.ids)
+    fixed = temperature.detach()
+    contrast = DistilledContrast(
+        text_to_image=similarities(texts, image_keys, temperature),
+        image_to_text=similarities(images, text_keys, temperature),
+        positives=torch.cat([positives, others], dim=1),
+        teacher_text_to_image=similarities(own_texts, image_keys, fixed),
+        teacher_image_to_text=similarities(own_images, text_keys, fixed),
+    )
+    if model.training:
+        with torch.no_grad():
+            ids = None if image_groups is None else batch.gather(image_groups)
+            queue.enqueue(batch.gather(own_images), batch.gather(own_texts), ids)
+    return contrast
+
+
+def _match(
+    model: AlbefModel,
+    text: TextStates,
+    image: ImageStates,
+    contrast: DistilledContrast | None,
+    positives: Tensor,
+    draws: Tensor,
+) -> Matching:
+    """True pairs, and two negatives a sample, drawn from this process's own batch."""
+    count = len(positives)
+    of_text = of_image = torch.zeros_like(positives, dtype=torch.float32)
+    if contrast is not None:
+        of_text = contrast.text_to_image[:, :count]
+        of_image = contrast.image_to_text[:, :count]
+    drawn_image, found_image = draw_negatives(negative_weights(of_text, positives), draws[:, 0])
+    drawn_text, found_text = draw_negatives(negative_weights(of_image, positives), draws[:, 1])
+    own = torch.arange(count, device=draws.device)
+    fused = model.fuse(
+        text.select(torch.cat([own, own, drawn_text])),
+        image.select(torch.cat([own, drawn_image, own])),
+    )
+    exists = torch.cat([torch.ones_like(found_text), found_image, found_text])
+    return Matching(
+        logits=model.heads["itm"](model.network.pool(fused)),
+        labels=torch.cat([torch.ones_like(own), torch.zeros_like(own), torch.zeros_like(own)]),
+        weights=exists.float() / 3,
+    )
+
+
+def _predict(side: Any, tokens: Tensor, image: ImageStates, positions: Tensor) -> Tensor:
+    """Logits (n, V) at masked positions, of a model or of its momentum twin."""
+    text = side.network.encode_text(tokens)
+    states = side.network.fuse(text, image).text
+    return side.heads["mlm"](states[positions], side.network.words)
+
+
+# --- the task before NLVR2 ---
+
+
+def pairs(model: AlbefModel, tokens: Tensor, images: Tensor, *, draws: Tensor) -> Matching:
+    """Which of two images a text describes: the first (0), the second (1) or none (2).
+
+    Negative images are drawn by their similarity to the true one (the pre-trained projection,
+    without gradient): with probability 2/3 one of them stands beside the true image, in random
+    order; else two different ones stand there.
+
+    Args:
+        model: a model with heads ``itc`` and ``pairs``.
+        tokens: (B, T) texts.
+        images: (B, 1, 3, H, W).
+        draws: (B, 4) uniform in [0, 1): kind of pair, order, first and second negative.
+    """
+    text, image = model.encode_text(tokens), model.encode_images(images)
+    with torch.no_grad():
+        _, features = model.contrastive_features(text, image)
+        logits = similarities(features, features, features.new_tensor(PAIR_TEMPERATURE))
+        chosen, labels, exists = draw_pairs(logits, draws)
+    fused = model.network.fuse_pair(text, [image.select(chosen[:, 0]), image.select(chosen[:, 1])])
+    return Matching(model.heads["pairs"](model.network.pool(fused)), labels, exists.float())
+
+
+def draw_pairs(logits: Tensor, draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image similarities (B, B), draws (B, 4) -> pairs (B, 2), labels (B,), and which exist."""
+    own = torch.arange(len(logits), device=logits.device)
+    taken = torch.eye(len(own), dtype=torch.bool, device=logits.device)
+    first, found_first = draw_negatives(negative_weights(logits, taken), draws[:, 2])
+    taken = taken.scatter(1, first[:, None], True)
+    second, found_second = draw_negatives(negative_weights(logits, taken), draws[:, 3])
+    with_own, own_first = draws[:, 0] < TRUE_PAIR_SHARE, draws[:, 1] < 0.5
+    true_pair = torch.stack(
+        [torch.where(own_first, own, first), torch.where(own_first, first, own)], dim=1
+    )
+    chosen = torch.where(with_own[:, None], true_pair, torch.stack([first, second], dim=1))
+    labels = torch.where(with_own, (~own_first).long(), 2)
+    return chosen, labels, found_first & (with_own | found_second)
+
+
+# --- answers and classes ---
+
+
+def answers(
+    model: AlbefModel, tokens: Tensor, images: Tensor, *, answer_tokens: Tensor, answer_rows: Tensor
+) -> AnswerOutput:
+    """Logits of given answers.
+
+    Args:
+        model: a model with the head ``answers``.
+        tokens: (B, T) questions.
+        images: (B, 1, 3, H, W).
+        answer_tokens: (A, L) <s> answer </s>, padded.
+        answer_rows: (A,) the question of each answer.
+    """
+    output = AnswerOutput(_decode(model, tokens, images, answer_tokens, answer_rows))
+    if model.training and model.twin is not None and "answers" in model.twin.heads:
+        model.follow()
+        output.alpha = model.alpha
+        with teaching(model):
+            output.teacher_logits = _decode(model.twin, tokens, images, answer_tokens, answer_rows)
+    return output
+
+
+def _decode(side: Any, tokens: Tensor, images: Tensor, given: Tensor, rows: Tensor) -> Tensor:
+    text = side.network.encode_text(tokens)
+    states = side.network.fuse(text, side.network.encode_images(images)).text
+    return side.heads["answers"](given, states[rows], text.mask[rows])
+
+
+def distilled_logits(
+    model: AlbefModel, head: str, tokens: Tensor, images: Tensor, output: DistilledOutput
+) -> None:
+    """Add what the momentum model says, if it has the head."""
+    if model.twin is None or head not in model.twin.heads:
+        return
+    model.follow()
+    output.alpha = model.alpha
+    with teaching(model):
+        pooled = model.fuse_images(model.twin.network, tokens, images).pooled
+        output.teacher_logits = model.twin.heads[head](pooled)
+
+
+STEPS: dict[str, Callable[..., Any]] = {
+    "alignment": alignment,
+    "pairs": pairs,
+    "answers": answers,
+}

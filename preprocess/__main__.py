@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from typing import Any
 
 from mt_fairseq.errors import cli_entry
 from preprocess.datasets import READERS, Reader
@@ -14,6 +15,7 @@ examples:
   python -m preprocess vqav2 --raw raw/vqa --image-root raw/coco --dest data-bin/vqa
   python -m preprocess coco --raw raw/coco --dest data-bin/coco --resize 288
   python -m preprocess jsonl --raw my-data --dest data-bin/mine --min-answer-count 1
+  python -m preprocess merge --dest data-bin/4m data-bin/coco data-bin/vg data-bin/cc data-bin/sbu
   python -m preprocess inspect data-bin/vqa --sample 12 --out page.html
 `python -m preprocess DATASET --help` shows the files that a dataset needs.
 """
@@ -51,7 +53,26 @@ def make_parser() -> argparse.ArgumentParser:
         default="samples.html",
         help="page for --sample: .html or .png (samples.html)",
     )
+    _add_merge(commands)
     return parser
+
+
+def _add_merge(commands: Any) -> None:
+    merge = commands.add_parser(
+        "merge",
+        help="join data-bins into one without copying images",
+        description="Join data-bins that share a tokenizer, for pre-training on all of them. Texts "
+        "and columns are written anew, image packs are linked: keep the data-bins where they are.",
+    )
+    merge.add_argument(
+        "sources",
+        nargs="+",
+        metavar="[NAME=]DATA-BIN",
+        help="data-bins; NAME (default: the folder's) begins the keys of its images",
+    )
+    merge.add_argument("--dest", required=True, metavar="DIR", help="data-bin folder to write")
+    merge.add_argument("--splits", metavar="A,B", help="splits to join (default: all)")
+    merge.add_argument("--overwrite", action="store_true", help="replace the data-bin at --dest")
 
 
 def _description(reader: type[Reader]) -> str:
@@ -67,6 +88,10 @@ def main(argv: list[str] | None = None) -> int:
         from preprocess.inspect_bin import inspect
 
         return inspect(args)
+    if args.dataset == "merge":
+        from preprocess.merge import merge
+
+        return merge(args)
     from preprocess.build import build
 
     return build(args)

@@ -24,6 +24,7 @@ from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
 from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
+from preprocess.dictionary import write_dictionary
 from preprocess.options import Options, deciding, options_of
 from preprocess.pack_images import image_faults, missing_packs, pack_images, pack_sizes
 from preprocess.progress import progress
@@ -35,7 +36,7 @@ from preprocess.write_split import SplitWriter
 def build(args: argparse.Namespace) -> int:
     """Run ``python -m preprocess DATASET``."""
     options = options_of(args)
-    check_destination(options)
+    check_destination(options.dest, options.overwrite, options.resume, bool(options.shard))
     reader = READERS[options.dataset](Path(args.raw), args)
     splits = chosen_splits(reader, options)
     say(f"reading the records of {', '.join(splits)} in {reader.raw}")
@@ -63,7 +64,9 @@ def build(args: argparse.Namespace) -> int:
         say("when all shards are in this folder, run with --resume and without --shard")
         return 0
     tokenizer.save(options.dest)
-    _write_dictionaries(options.dest, tokenizer, labels)
+    write_dictionary(options.dest, tokenizer)
+    if labels is not None:
+        write_text(options.dest / LABEL_FILE, labels)
     summaries = _write_splits(reader, splits, found, options, tokenizer, classes)
     metadata = _metadata(options, plan, tokenizer, classes, summaries, len(found.images.position))
     finish(options.dest, metadata)
@@ -97,15 +100,6 @@ def _tokenizer(reader: Reader, splits: list[str], found: Survey, options: Option
     if options.tokenizer == "sentencepiece" and size < options.vocab_size:
         say(f"the texts are enough for {size} symbols, not for --vocab-size {options.vocab_size}")
     return tokenizer
-
-
-def _write_dictionaries(dest: Path, tokenizer: TextTokenizer, labels: str | None) -> None:
-    words = tokenizer.symbols
-    # fairseq's Dictionary.load brings these four by itself
-    start = 4 if words[:4] == list(tokenizer_build.SPECIAL_PIECES) else 0
-    write_text(dest / "dict.txt", "".join(f"{word} 1\n" for word in words[start:]))
-    if labels is not None:
-        write_text(dest / LABEL_FILE, labels)
 
 
 def _write_splits(

@@ -17,9 +17,10 @@ DIGESTS = {"images": "other images or records", "tokenizer": "another tokenizer 
 """What a difference means where the plan holds a checksum."""
 
 
-def check_destination(options: Options) -> None:
+def check_destination(
+    dest: Path, overwrite: bool, resume: bool = False, shard: bool = False
+) -> None:
     """Before any work: UserError unless the folder is new, empty, to be resumed or replaced."""
-    dest = options.dest
     if dest.is_file():
         raise UserError(f"--dest {dest}: is a file")
     if not dest.is_dir() or not any(dest.iterdir()):
@@ -27,14 +28,14 @@ def check_destination(options: Options) -> None:
     ours = (dest / METADATA_FILE).is_file() or (dest / BUILDING).is_dir()
     if not ours:
         raise UserError(f"--dest {dest}: exists and is no data-bin; name a new folder")
-    if options.overwrite or options.resume:
+    if overwrite or resume:
         return
     if (dest / METADATA_FILE).is_file():
         raise UserError(
             f"--dest {dest}: exists; --overwrite replaces it, or name a new folder "
             "(--resume is for a run that was stopped)"
         )
-    if not options.shard:
+    if not shard:
         raise UserError(
             f"--dest {dest}: exists unfinished; --resume goes on, --overwrite starts anew"
         )

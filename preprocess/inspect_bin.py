@@ -25,6 +25,8 @@ def inspect(args: argparse.Namespace) -> int:
         raise UserError(f"--sample {args.sample}: must be at least 1")
     data = DataBin(args.data_bin)
     # Files first: what stands in a damaged one is not worth printing.
+    # A pack that is linked and gone is one line of its own, before all others.
+    _ = data.images
     faults = list(file_faults(data)) or list(image_faults(data))
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
@@ -46,6 +48,8 @@ def description(data: DataBin) -> Iterator[str]:
     """Lines about tokenizer, images, classes and every split."""
     about = data.metadata
     yield f"{data.path}: {about['dataset']}, format version {about['version']}"
+    if "sources" in about:
+        yield "joined from: " + ", ".join(f"{k} ({v})" for k, v in about["sources"].items())
     token = about["tokenizer"]
     yield f"tokenizer: {token['name']} ({token['kind']}), {token['symbols']:,} symbols"
     yield _images_line(data)
@@ -90,6 +94,8 @@ def _split_lines(data: DataBin, name: str) -> Iterator[str]:
         top = ", ".join(_share(data.labels, label, count, len(split))
                         for label, count in counts.most_common(TOP))  # fmt: skip
         yield f"  labels: {top}"
+    if "remark" in about:
+        yield f"  {about['remark']}"
     if about["skipped"]:
         yield f"  left out: {len(about['skipped']):,} records, for example:"
         for item in about["skipped"][:NAMED_FAULTS]:

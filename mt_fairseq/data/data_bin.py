@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.data.images import ImageStore
+from mt_fairseq.data.links import check_links
 from mt_fairseq.data.metadata import DATA_BIN_VERSION, LABEL_FILE, read_labels, read_metadata
 from mt_fairseq.data.split import Split
 from mt_fairseq.data.tokenizer import TextTokenizer
@@ -43,8 +44,13 @@ class DataBin:
     def images(self) -> ImageStore:
         """All images, shared by all splits."""
         packs = self.metadata["images"]["packs"]
-        return ImageStore([self.path / pack["file"] for pack in packs],
-                          [pack["images"] for pack in packs])  # fmt: skip
+        files = self.metadata["files"]
+        check_links(self.path, {pack["file"]: files[pack["file"]]["bytes"] for pack in packs})
+        return ImageStore(
+            [self.path / pack["file"] for pack in packs],
+            [pack["images"] for pack in packs],
+            [pack.get("prefix", "") for pack in packs],
+        )
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:

@@ -22,10 +22,17 @@ class ImageStore:
     Args:
         paths: pack files in order.
         counts: number of images in each; read from the packs if None.
+        prefixes: what the keys of each pack begin with, so that keys of merged data-bins differ.
     """
 
-    def __init__(self, paths: list[Path], counts: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        paths: list[Path],
+        counts: list[int] | None = None,
+        prefixes: list[str] | None = None,
+    ) -> None:
         self.packs = [PackReader(path) for path in paths]
+        self.prefixes = prefixes or [""] * len(paths)
         if counts is None:
             counts = [len(pack) for pack in self.packs]
         self.starts = [0, *np.cumsum(counts).tolist()]
@@ -33,16 +40,19 @@ class ImageStore:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def _locate(self, i: int) -> tuple[PackReader, int]:
+    def _pack_of(self, i: int) -> int:
         if not 0 <= i < self.starts[-1]:
             raise IndexError(f"image {i} of {len(self)}")
-        pack = bisect.bisect_right(self.starts, i) - 1
-        return self.packs[pack], i - self.starts[pack]
+        return bisect.bisect_right(self.starts, i) - 1
+
+    def _locate(self, i: int) -> tuple[PackReader, int]:
+        number = self._pack_of(i)
+        return self.packs[number], i - self.starts[number]
 
     def key(self, i: int) -> str:
         """What image ``i`` is called in its dataset."""
-        pack, row = self._locate(i)
-        return pack.key(row)
+        number = self._pack_of(i)
+        return self.prefixes[number] + self.packs[number].key(i - self.starts[number])
 
     def size(self, i: int) -> tuple[int, int]:
         """(height, width) of image ``i`` in pixels, as :meth:`image` gives it."""
@@ -78,4 +88,4 @@ class ImageStore:
         return decode_image(data, f"{pack.path}: {pack.key(row)}", min_side)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"packs": self.packs, "starts": self.starts}
+        return {"packs": self.packs, "prefixes": self.prefixes, "starts": self.starts}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"MMIDIDX\x00\x00"
 CODES: dict[int, type] = {4: np.int32, 5: np.int64, 8: np.uint16, 9: np.uint32}
+COPY_IDS = 1 << 22
 HEADER = struct.Struct("<9sQBQ")
 
 
@@ -44,6 +45,13 @@ class TokenWriter:
         """Append one text's ids."""
         self.stream.write(np.asarray(ids, dtype=self.dtype).tobytes())
         self.lengths.append(len(ids))
+
+    def extend(self, texts: TokenFile) -> None:
+        """Append all texts of a file."""
+        for start in range(0, len(texts.content), COPY_IDS):
+            block = texts.content[start : start + COPY_IDS]
+            self.stream.write(block.astype(self.dtype, copy=False).tobytes())
+        self.lengths.frombytes(texts.sizes.astype(np.int32).tobytes())
 
     def write_index(self, path: Path) -> None:
         """Write the ``.idx`` file for what was added."""
@@ -106,11 +114,16 @@ class TokenFile:
             self._open()
         return self.lengths
 
+    @property
+    def content(self) -> np.ndarray[Any, Any]:
+        """Ids of all texts end to end, mapped."""
+        return self._ids if self._ids is not None else self._open()
+
     def array(self, i: int) -> np.ndarray[Any, Any]:
         """Ids of text ``i`` as int64 (a copy)."""
-        ids = self._ids if self._ids is not None else self._open()
+        content = self.content
         start = int(self.starts[i])
-        return ids[start : start + int(self.lengths[i])].astype(np.int64)
+        return content[start : start + int(self.lengths[i])].astype(np.int64)
 
     def tensor(self, i: int) -> torch.Tensor:
         """Ids of text ``i`` as an int64 tensor (T,)."""

@@ -70,12 +70,12 @@ class WeightsLog:
         self.last = update
         tower = unwrap(model)
         tokens, images = net_input["src_tokens"], net_input["images"]
-        was_training = tower.training
+        modes = [module.training for module in tower.modules()]
         tower.eval()
-        try:  # in pre-training, images beyond the texts' own come last
-            found = average_weights(tower, run_pairs(tower, tokens, images[: len(tokens)]))
-        finally:
-            tower.train(was_training)
+        # in pre-training, images beyond the texts' own come last
+        found = average_weights(tower, run_pairs(tower, tokens, images[: len(tokens)]))
+        for module, training in zip(tower.modules(), modes, strict=True):
+            module.training = training
         name = model_name(tower)
         caption = (
             f"Aggregation weights: {name}; update {update}, one training batch, "

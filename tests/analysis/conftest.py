@@ -14,9 +14,13 @@ LOG_INTERVAL = 3
 
 @pytest.fixture(scope="session")
 def vqa_run(vqa_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``save/``, a VQA model with AAUE managers."""
+    """A folder with ``save/``, a VQA model with AAUE managers, and its TensorBoard in ``tb/``."""
     folder = tmp_path_factory.mktemp("vqa-run")
-    support.train(vqa_bin, folder / "save", "--task", "vqa", "--criterion", "vqa", *SHORT)
+    support.train(
+        vqa_bin, folder / "save", "--task", "vqa", "--criterion", "vqa", *SHORT,
+        "--log-weights-interval", LOG_INTERVAL, "--tensorboard-logdir", folder / "tb",
+        "--update-freq", 2,
+    )  # fmt: skip
     return folder
 
 

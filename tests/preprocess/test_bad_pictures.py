@@ -1,0 +1,78 @@
+"""Bad pictures: one line that names the file, or left out and listed; nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.errors import UserError
+
+from .raw import build, captions, write_jsonl, write_vqa
+
+Spoil = Callable[[Path], object]
+FIRST = "train2014/COCO_train2014_000000000000.jpg"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+PICTURES: list[tuple[str, Spoil]] = [
+    ("is missing", lambda path: path.unlink()),
+    ("is empty", lambda path: path.write_bytes(b"")),
+    ("damaged", cut),
+    ("not an image", lambda path: path.write_text("<html>404</html>")),
+    ("is a folder", lambda path: (path.unlink(), path.mkdir())),
+]
+
+
+@pytest.mark.parametrize(("reason", "spoil"), PICTURES, ids=[reason for reason, _ in PICTURES])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_picture(tmp_path: Path, reason: str, spoil: Spoil, workers: int) -> None:
+    raw = write_vqa(tmp_path / "raw", test=False)
+    spoil(raw / FIRST)
+    with pytest.raises(UserError, match=f"{FIRST}.* ?{reason}.*--on-error skip") as error:
+        build("vqav2", raw, tmp_path / "bin", "--workers", workers)
+    assert "\n" not in str(error.value)
+    data = DataBin(build("vqav2", raw, tmp_path / "skip", "--on-error", "skip",
+                         "--workers", workers))  # fmt: skip
+    skipped = data.metadata["splits"]["train"]["skipped"]
+    assert [item["record"] for item in skipped] == ["question 0", "question 1", "question 2"]
+    assert all(FIRST in item["reason"] and reason in item["reason"] for item in skipped)
+    assert len(data.split("train")) == 33 and len(data.images) == 15
+    assert data.split("train").sample_id(0) == 1000
+    keys = [data.images.key(int(data.split("train").images(i)[0])) for i in (0, 32)]
+    assert keys == [FIRST.replace("00.jpg", "01.jpg"), FIRST.replace("00.jpg", "11.jpg")]
+
+
+def test_failed_run_goes_on_with_skip(tmp_path: Path) -> None:
+    raw = write_vqa(tmp_path / "raw", test=False)
+    cut(raw / FIRST)
+    with pytest.raises(UserError, match="damaged"):
+        build("vqav2", raw, tmp_path / "bin")
+    with pytest.raises(UserError, match="unfinished"):
+        DataBin(tmp_path / "bin")
+    build("vqav2", raw, tmp_path / "bin", "--resume", "--on-error", "skip")
+    assert len(DataBin(tmp_path / "bin").split("train")) == 33
+
+
+def test_mended_picture_is_taken_up(tmp_path: Path) -> None:
+    raw = write_vqa(tmp_path / "raw", test=False)
+    whole = (raw / FIRST).read_bytes()
+    cut(raw / FIRST)
+    with pytest.raises(UserError, match="damaged"):
+        build("vqav2", raw, tmp_path / "bin", "--images-per-pack", 5)
+    (raw / FIRST).write_bytes(whole)
+    build("vqav2", raw, tmp_path / "bin", "--images-per-pack", 5, "--resume")
+    assert len(DataBin(tmp_path / "bin").split("train")) == 36
+
+
+def test_all_pictures_damaged(tmp_path: Path) -> None:
+    raw = write_jsonl(tmp_path / "raw", captions(3))
+    for path in raw.glob("*.jpg"):
+        path.write_text("no picture")
+    with pytest.raises(UserError, match="none of the pictures"):
+        build("jsonl", raw, tmp_path / "bin", "--on-error", "skip")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from preprocess.__main__ import main
 
-from .raw import build
+from .raw import build, save_picture
 
 
 def test_vqav2_with_the_usual_classes(shared_dir: Path, tmp_path: Path) -> None:
@@ -57,3 +61,57 @@ def test_easy_vqa_as_jsonl(shared_dir: Path, tmp_path: Path) -> None:
     assert data.labels is not None and len(data.labels) == 13
     for i in (0, 1999):
         assert data.labels[data.split("train").value("label", i)] == rows[i][1]
+
+
+def stand_in(folder: Path, names: Iterable[str]) -> Path:
+    """A small JPEG under each name, in the place of a photograph that may not be passed on."""
+    made = []
+    for seed in range(4):
+        made.append(folder / f"{seed}.stand-in")
+        save_picture(made[-1], seed)
+    for i, name in enumerate(sorted(set(names))):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(made[i % len(made)], folder / name)
+    return folder
+
+
+def test_esnlive_dev(shared_dir: Path, tmp_path: Path) -> None:
+    raw = shared_dir / "data" / "esnlive" / "data"
+    with open(raw / "esnlive_dev.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    pictures = stand_in(tmp_path / "pictures", (row["Flickr30kID"] for row in rows))
+    data = DataBin(build("snli_ve", raw, tmp_path / "bin", "--image-root", pictures))
+    valid = data.split("valid")
+    assert data.splits == ["valid"] and len(valid) == 14339 and len(data.images) == 1000
+    assert np.bincount(valid.array("label")).tolist() == [5643, 3442, 5254]
+    for i in (0, 7000, 14338):
+        assert data.dictionary.string(valid.text(i)) == " ".join(rows[i]["hypothesis"].split())
+        assert valid.sample_id(i) == rows[i]["pairID"]
+
+
+def test_snli_ve_of_the_older_release(shared_dir: Path, tmp_path: Path) -> None:
+    lines = (shared_dir / "data" / "snli_ve_sample" / "sample_data.jsonl").read_text()
+    raw = tmp_path / "raw"
+    stand_in(raw / "flickr30k-images", (json.loads(x)["Flikr30kID"] for x in lines.splitlines()))
+    (raw / "snli_ve_train.jsonl").write_text(lines)
+    data = DataBin(build("snli_ve", raw, tmp_path / "bin"))
+    train = data.split("train")
+    assert train.array("label").tolist() == [2, 1, 2, 2, 2] and len(data.images) == 5
+    assert data.dictionary.string(train.text(0)) == "A man walking with his son's bike."
+
+
+def test_nlvr2_lines(shared_dir: Path, tmp_path: Path) -> None:
+    raw = shared_dir / "data" / "nlvr2"
+    lines = [json.loads(line) for name in ("dev", "test1")
+             for line in (raw / "data" / f"{name}.json").read_text().splitlines()]  # fmt: skip
+    stems = {line["identifier"].rpartition("-")[0] for line in lines}
+    names = [f"{stem.split('-')[0]}/{stem}-img{side}.png" for stem in stems for side in (0, 1)]
+    pictures = stand_in(tmp_path / "pictures", names)
+    data = DataBin(build("nlvr2", raw, tmp_path / "bin", "--image-root", pictures))
+    assert {name: len(data.split(name)) for name in data.splits} == {
+        "valid": 405, "test": 405, "valid-balanced": 124, "valid-unbalanced": 218,
+        "test-balanced": 136, "test-unbalanced": 206}  # fmt: skip
+    assert np.bincount(data.split("valid").array("label")).tolist() == [193, 212]
+    assert len(data.images) == 2 * len(stems)
+    assert data.split("test").value("identifier", 0) == lines[405]["identifier"]
+    assert data.images.key(0).endswith(".png") and data.images.image(0).format == "JPEG"

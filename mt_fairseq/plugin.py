@@ -8,10 +8,17 @@ from mt_fairseq import compat
 from mt_fairseq.errors import install_excepthook
 
 MODULES = (
+    "mt_fairseq.tasks.nlvr2",
+    "mt_fairseq.tasks.snli_ve",
+    "mt_fairseq.tasks.retrieval",
     "mt_fairseq.tasks.vlp_mlm_itm",
     "mt_fairseq.tasks.vqa",
+    "mt_fairseq.criterions.classification",
+    "mt_fairseq.criterions.itc_itm",
+    "mt_fairseq.criterions.itm_ranking",
     "mt_fairseq.criterions.mlm_itm",
     "mt_fairseq.criterions.vqa",
+    "mt_fairseq.models.albef",
     "mt_fairseq.models.bridgetower",
     "mt_fairseq.models.managertower",
     "mt_fairseq.models.meter",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.data.images import ImageStore
+from mt_fairseq.data.joined_split import JoinedSplit
 from mt_fairseq.data.links import check_links
 from mt_fairseq.data.metadata import DATA_BIN_VERSION, LABEL_FILE, read_labels, read_metadata
 from mt_fairseq.data.split import Split
@@ -35,10 +36,14 @@ class DataBin:
         return list(self.metadata["splits"])
 
     def split(self, name: str) -> Split:
-        """One split; UserError lists the known ones if there is none of this name."""
-        if name not in self.metadata["splits"]:
-            raise UserError(f"{self.path}: has no split {name!r}; it has {', '.join(self.splits)}")
-        return Split(self.path, name)
+        """One split, or "a,b" several joined; UserError lists the known ones for another name."""
+        names = name.split(",")
+        for one in names:
+            if one not in self.metadata["splits"]:
+                raise UserError(
+                    f"{self.path}: has no split {one!r}; it has {', '.join(self.splits)}"
+                )
+        return Split(self.path, name) if len(names) == 1 else JoinedSplit(self.path, names)
 
     @cached_property
     def images(self) -> ImageStore:

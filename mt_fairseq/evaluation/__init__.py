@@ -1,5 +1,6 @@
 """Metrics, and what fairseq-generate needs to answer, collect and score."""
 
+from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency
 from mt_fairseq.evaluation.vqa import VqaReport, vqa_accuracy, vqa_report
 
-__all__ = ["VqaReport", "vqa_accuracy", "vqa_report"]
+__all__ = ["VqaReport", "nlvr2_consistency", "vqa_accuracy", "vqa_report"]

@@ -11,11 +11,57 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import register_scorer
 
 from mt_fairseq.evaluation.intervals import wilson_interval
+from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency, nlvr2_submission
 from mt_fairseq.evaluation.results import LabelResults, Prediction
 from mt_fairseq.evaluation.task_scorer import TaskScorer
-from mt_fairseq.evaluation.vqa import VqaReport, answer_credit, report_of_credits
+from mt_fairseq.evaluation.vqa import (
+    VqaReport,
+    answer_credit,
+    group_means,
+    mean_percent,
+    report_of_credits,
+)
 
+NOTHING: dict[str, Any] = {"score": None, "ci95": None, "scored": 0}  # without references
 ANSWER_TYPES = ("yes/no", "number", "other")  # the official order; any others follow
+
+
+def interval(percent: float, count: int) -> list[float]:
+    """95 % bounds, in percent as the mean is."""
+    return [100 * bound for bound in wilson_interval(percent / 100, count)]
+
+
+def in_words(percent: float, count: int) -> str:
+    """``63.42 (95% CI 62.10-64.70)``."""
+    low, high = interval(percent, count)
+    return f"{percent:.2f} (95% CI {low:.2f}-{high:.2f})"
+
+
+class LabelScorer(TaskScorer):
+    """A scorer of label answers: each prediction has a credit."""
+
+    answers: LabelResults
+
+    def credit(self, prediction: Prediction) -> float:
+        """Credit from 0 to 1 of a prediction that has a reference."""
+        raise NotImplementedError
+
+    @cached_property
+    def predictions(self) -> list[Prediction]:
+        """All predictions with their credits, in the order of the split; asked for at the end."""
+        predictions = list(self.answers)
+        for prediction in predictions:
+            if prediction.reference:
+                prediction.credit = self.credit(prediction)
+        return predictions
+
+    @property
+    def scored(self) -> list[tuple[Prediction, float]]:
+        """The predictions that have a reference, with their credits."""
+        return [(p, p.credit) for p in self.predictions if p.credit is not None]
+
+    def records(self) -> list[dict[str, Any]]:
+        return [asdict(prediction) for prediction in self.predictions]
 
 
 @dataclass
@@ -24,49 +70,37 @@ class VqaAccuracyConfig(FairseqDataclass):
 
 
 @register_scorer("vqa_accuracy", dataclass=VqaAccuracyConfig)
-class VqaAccuracyScorer(TaskScorer):
+class VqaAccuracyScorer(LabelScorer):
     """VQA accuracy of the best answers over the annotators' answers of the data-bin."""
 
     name = "vqa_accuracy"
     submission_files = ("evalai.json",)
-    answers: LabelResults
 
-    @cached_property
-    def predictions(self) -> list[Prediction]:
-        """All predictions with their credits, in the order of the split; asked for at the end."""
-        predictions = list(self.answers)
-        for prediction in predictions:
-            if prediction.reference:
-                prediction.credit = answer_credit(prediction.prediction, prediction.reference)
-        return predictions
+    def credit(self, prediction: Prediction) -> float:
+        return answer_credit(prediction.prediction, prediction.reference)
 
     def report(self) -> VqaReport | None:
         """Accuracy over the questions that have references, None if there are none."""
-        scored = [p for p in self.predictions if p.credit is not None]
-        if not scored:
+        if not self.scored:
             return None
         return report_of_credits(
-            [p.credit for p in scored if p.credit is not None],
-            [p.answer_type for p in scored],
-            [p.question_type for p in scored],
+            [credit for _, credit in self.scored],
+            [p.answer_type for p, _ in self.scored],
+            [p.question_type for p, _ in self.scored],
         )
 
     def score_report(self) -> dict[str, Any]:
         """Accuracy with its interval, by answer type and by question type."""
         report = self.report()
         if report is None:
-            return {"score": None, "ci95": None, "scored": 0}
-        low, high = wilson_interval(report.accuracy / 100, report.questions)
+            return dict(NOTHING)
         return {
             "score": report.accuracy,
-            "ci95": [100 * low, 100 * high],
+            "ci95": interval(report.accuracy, report.questions),
             "scored": report.questions,
             "by_answer_type": report.by_answer_type,
             "by_question_type": report.by_question_type,
         }
-
-    def records(self) -> list[dict[str, Any]]:
-        return [asdict(prediction) for prediction in self.predictions]
 
     def submissions(self) -> dict[str, str]:
         """All answers as one JSON list for the EvalAI server."""
@@ -89,11 +123,62 @@ def describe(report: VqaReport | None) -> str:
     """``VQA accuracy 63.42 (95% CI 62.10-64.70) over 1234 questions | yes/no ... | ...``."""
     if report is None:
         return "VQA accuracy: no references"
-    low, high = wilson_interval(report.accuracy / 100, report.questions)
     known = [kind for kind in ANSWER_TYPES if kind in report.by_answer_type]
     others = [kind for kind in report.by_answer_type if kind not in ANSWER_TYPES]
     types = "".join(f" | {kind} {report.by_answer_type[kind]:.2f}" for kind in known + others)
     return (
-        f"VQA accuracy {report.accuracy:.2f} (95% CI {100 * low:.2f}-{100 * high:.2f}) "
+        f"VQA accuracy {in_words(report.accuracy, report.questions)} "
         f"over {report.questions} questions{types}"
     )
+
+
+@dataclass
+class AccuracyConfig(FairseqDataclass):
+    """Accuracy has no options."""
+
+
+@register_scorer("accuracy", dataclass=AccuracyConfig)
+class AccuracyScorer(LabelScorer):
+    """Share of right classes; for NLVR2 also of sentences that are right of all their pairs."""
+
+    name = "accuracy"
+    submission_files = ("nlvr2.csv",)
+
+    def credit(self, prediction: Prediction) -> float:
+        return float(prediction.prediction == prediction.reference[0])
+
+    def score_report(self) -> dict[str, Any]:
+        """Accuracy with its interval, and of each class; for NLVR2 consistency as well."""
+        if not self.scored:
+            return dict(NOTHING)
+        credits = [credit for _, credit in self.scored]
+        score = mean_percent(credits)
+        report = {
+            "score": score,
+            "ci95": interval(score, len(credits)),
+            "scored": len(credits),
+            "by_class": group_means(credits, [p.reference[0] for p, _ in self.scored]),
+        }
+        if self.task == "nlvr2":
+            report["consistency"] = nlvr2_consistency(
+                {str(p.id): (p.prediction, p.reference[0]) for p, _ in self.scored}
+            )
+        return report
+
+    def submissions(self) -> dict[str, str]:
+        """For NLVR2 what its official script reads; SNLI-VE has none."""
+        if self.task != "nlvr2":
+            return {}
+        pairs = [(str(p.id), p.prediction) for p in self.predictions]
+        return {"nlvr2.csv": nlvr2_submission(pairs)}
+
+    def result_string(self) -> str:
+        """``accuracy 78.10 (95% CI 77.00-79.15) over 6967 samples | consistency 44.20``."""
+        report = self.score_report()
+        if report["score"] is None:
+            return "accuracy: no references"
+        line = f"accuracy {in_words(report['score'], report['scored'])}"
+        line += f" over {report['scored']} samples"
+        if "consistency" in report:
+            line += f" | consistency {report['consistency']:.2f}"
+        return line

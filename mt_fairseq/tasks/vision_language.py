@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fairseq.dataclass import FairseqDataclass
-from fairseq.tasks import FairseqTask
 from omegaconf import II, MISSING
 
 from mt_fairseq.data.data_bin import DataBin
@@ -18,15 +17,17 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
+from mt_fairseq.tasks.weights_log import WeightsLogConfig, WeightsLoggingTask
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_IMAGE_SIZE = (288, 288)
 DEFAULT_MAX_TEXT_LEN = 50
+TRAIN = "train"  # what fairseq calls the training data; of which splits, --train-splits says
 
 
 @dataclass
-class VisionLanguageConfig(FairseqDataclass):
+class VisionLanguageConfig(WeightsLogConfig):
     data: str = field(default=MISSING, metadata={"help": "data-bin that `preprocess` wrote"})
     image_size: Optional[str] = field(
         default=None,
@@ -49,7 +50,26 @@ class VisionLanguageConfig(FairseqDataclass):
             "(default: the paper's, center_crop for pre-training, augment for fine-tuning)"
         },
     )
+    color_ops: bool = field(
+        default=False,
+        metadata={
+            "help": "let RandAugment also change colours (the paper: all tasks but VQA, whose "
+            "answers name colours); with --train-transform augment"
+        },
+    )
+    flip: bool = field(
+        default=False,
+        metadata={
+            "help": "mirror half of the training pictures (the paper: all tasks but VQA; wrong for "
+            "texts that say left and right); with --train-transform augment"
+        },
+    )
+    train_splits: str = field(
+        default="train",
+        metadata={"help": "splits to train on, joined: train,valid for one (default: train)"},
+    )
     seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
@@ -67,7 +87,21 @@ def parse_image_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-class VisionLanguageTask(FairseqTask):
+def check_train_splits(cfg: VisionLanguageConfig) -> None:
+    """UserError for names that cannot be, or for fairseq's own option of the same purpose."""
+    if cfg.train_subset not in (None, TRAIN):
+        raise UserError(
+            f"--train-subset {cfg.train_subset}: name the splits to train on with --train-splits"
+        )
+    names = cfg.train_splits.split(",")
+    if not all(names) or len(set(names)) < len(names):
+        raise UserError(
+            f"--train-splits {cfg.train_splits}: give different names with commas between them, "
+            "train,valid"
+        )
+
+
+class VisionLanguageTask(WeightsLoggingTask):
     """A task over a data-bin.
 
     A checkpoint's ``task_state`` holds tokenizer, labels, resolution and text length, so that a
@@ -79,9 +113,11 @@ class VisionLanguageTask(FairseqTask):
     paper_transform: str
     eval_transform_kind: str
     needs_labels = False
+    images_a_sample = 1
 
     def __init__(self, cfg: VisionLanguageConfig, data_bin: DataBin | None) -> None:
         super().__init__(cfg)
+        check_train_splits(cfg)
         self.data_bin = data_bin
         self.image_positions = 0
         self.results: Collection | None = None
@@ -220,8 +256,14 @@ class VisionLanguageTask(FairseqTask):
 
     def build_transform(self, training: bool) -> Transform:
         """What the pictures of the training split, or of all others, go through."""
-        kind = self.train_transform_kind if training else self.eval_transform_kind
-        return build_transform(kind, self.resolution)
+        if not training:
+            return build_transform(self.eval_transform_kind, self.resolution)
+        return build_transform(
+            self.train_transform_kind,
+            self.resolution,
+            color_ops=self.cfg.color_ops,
+            flip=self.cfg.flip,
+        )
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> ImageTextDataset:
         """The dataset of a split; one method a task."""
@@ -230,14 +272,16 @@ class VisionLanguageTask(FairseqTask):
     def load_dataset(
         self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any
     ) -> None:
-        """``train`` is augmented and shuffled, other splits are read in order.
+        """Training data is augmented and shuffled, other splits are read in order.
 
         fairseq-generate passes the checkpoint's settings as ``task_cfg``; what of them matters has
         come with the checkpoint's ``task_state`` before.
         """
-        training = split == "train" and task_cfg is None
+        training = split == TRAIN and task_cfg is None
+        source = self.cfg.train_splits if training else split
+        self.check_images(source)
         transform = self.build_transform(training)
-        self.datasets[split] = self.build_dataset(split, transform, shuffle=training)
+        self.datasets[split] = self.build_dataset(source, transform, shuffle=training)
         if task_cfg is not None:
             self.results = self.new_results(split)
             if self.results is not None:
@@ -251,6 +295,15 @@ class VisionLanguageTask(FairseqTask):
         if self.label_dictionary is None:
             return None
         return LabelResults(self.opened_data_bin, split)
+
+    def check_images(self, split: str) -> None:
+        """UserError if the samples of a split have another number of pictures than the task's."""
+        found = self.opened_data_bin.split(split).image_column.shape[1]
+        if found != self.images_a_sample:
+            raise UserError(
+                f"{self.cfg.data}: a sample of split {split} has {_pictures(found)}, one of task "
+                f"{self.name} has {_pictures(self.images_a_sample)}"
+            )
 
     def dataset_arguments(self) -> dict[str, Any]:
         """Arguments that every dataset takes."""
@@ -274,3 +327,7 @@ class VisionLanguageTask(FairseqTask):
         iterator.reuse_dataloader = False
         iterator.persistent_workers = False
         return iterator
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture" + ("" if count == 1 else "s")

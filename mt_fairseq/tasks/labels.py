@@ -1,0 +1,67 @@
+"""What the tasks with label answers share: classes, their head and their generator."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mt_fairseq.data.classification_dataset import ClassificationDataset
+from mt_fairseq.data.transforms import Transform
+from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation.generator import LabelGenerator
+from mt_fairseq.tasks.vision_language import TRAIN, VisionLanguageTask
+
+
+class LabelTask(VisionLanguageTask):
+    """A task whose answers are the classes of dict.label.txt, given by the head of its name.
+
+    Class attributes:
+        scores: how the head was trained, for ``LabelGenerator``.
+        dataset_class: makes the samples.
+    """
+
+    paper_transform = "augment"
+    eval_transform_kind = "square"
+    needs_labels = True
+    scores: ClassVar[str] = "softmax"
+    dataset_class: ClassVar[type[ClassificationDataset]] = ClassificationDataset
+
+    def head_spec(self) -> dict[str, int]:
+        assert self.labels is not None  # a task of this kind is not set up without
+        return {self.name: len(self.labels)}
+
+    def build_dataset(
+        self, split: str, transform: Transform, shuffle: bool
+    ) -> ClassificationDataset:
+        dataset = self.dataset_class(
+            self.opened_data_bin,
+            split,
+            transform=transform,
+            shuffle=shuffle,
+            **self.dataset_arguments(),
+        )
+        dataset.check_kind()
+        return dataset
+
+    def load_dataset(
+        self, split: str, combine: bool = False, task_cfg: Any = None, **kwargs: Any
+    ) -> None:
+        """As the base's; UserError if labels lack that training or its validation needs."""
+        super().load_dataset(split, combine, task_cfg, **kwargs)
+        if task_cfg is None:
+            self.check_labelled(self.datasets[split], split == TRAIN)
+
+    def check_labelled(self, dataset: ClassificationDataset, training: bool) -> None:
+        """Every sample to train on needs a label; to validate, some do."""
+        lacking, count = dataset.unlabelled(), len(dataset)
+        if not lacking or (not training and lacking < count):
+            return
+        remedy = "--train-splits" if training else "--valid-subset (or --disable-validation)"
+        raise UserError(
+            f"{self.cfg.data}: {lacking:,} of the {count:,} samples of split {dataset.split.name} "
+            f"have no label; name splits with labels by {remedy}"
+        )
+
+    def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> LabelGenerator:
+        """``--nbest`` classes a sample; fairseq-generate writes them as one-token hypotheses."""
+        assert self.label_dictionary is not None
+        return LabelGenerator(self.label_dictionary, self.name, args.nbest, scores=self.scores)

@@ -98,6 +98,9 @@ def albef_config(config: Mapping[str, Any]) -> DictConfig:
         "queue_size": config.get("queue_size", AlbefConfig().queue_size),
         "momentum": config.get("momentum", AlbefConfig().momentum),
         "no_end_token": True,
+        "batch_size": None,
+        "world_size": 1,
+        "update_freq": [1],
     }
     cfg = OmegaConf.merge(OmegaConf.structured(AlbefConfig()), options)
     assert isinstance(cfg, DictConfig)

@@ -44,10 +44,14 @@ def mlm_loss_by_text(logits: Tensor, words: Tensor, positions: Tensor) -> tuple[
         (B,) losses, 0 for a text without masked word; and (n,) the cross-entropy of each word.
     """
     by_word = functional.cross_entropy(logits.float(), words, reduction="none")
+    return mean_by_text(by_word, positions), by_word
+
+
+def mean_by_text(by_word: Tensor, positions: Tensor) -> Tensor:
+    """Losses (n,) at ``positions`` (B, T) bool -> each text's mean (B,), 0 where there is none."""
     counts = positions.sum(dim=1)
     rows = positions.nonzero()[:, 0]
-    by_text = by_word.new_zeros(len(positions)).index_add(0, rows, by_word / counts[rows])
-    return by_text, by_word
+    return by_word.new_zeros(len(positions)).index_add(0, rows, by_word / counts[rows])
 
 
 @register_criterion("mlm_itm", dataclass=MlmItmConfig)

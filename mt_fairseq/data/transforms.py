@@ -1,7 +1,7 @@
 """From an RGB picture of any size to the uint8 tensor that a model takes.
 
-Three transforms by name: ``center_crop`` (pre-training), ``augment`` (fine-tuning) and ``square``
-(evaluation of fine-tuned models). Pillow does all the pixel work on 8-bit values; mean and standard
+Transforms by name: ``center_crop`` (pre-training), ``wide_augment`` (ALBEF's pre-training),
+``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). Pillow does all the pixel work on 8-bit values; mean and standard
 deviation are applied on the device, so a sample travels at a quarter of its float size.
 """
 
@@ -23,6 +23,7 @@ Box = tuple[float, float, float, float]
 BICUBIC = Image.Resampling.BICUBIC
 
 CROP_SCALE = (0.5, 1.0)
+WIDE_CROP_SCALE = (0.2, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
 
@@ -104,29 +105,39 @@ class Square(Transform):
 class Augment(Transform):
     """RandomResizedCrop (half to all of the area), optional flip, RandAugment."""
 
+    scale = CROP_SCALE
+
     def __init__(self, size: tuple[int, int], color_ops: bool = False, flip: bool = False) -> None:
         # the narrowest crop shows this share of the shorter side
-        smallest = math.sqrt(CROP_SCALE[0] * CROP_RATIO[0])
+        smallest = math.sqrt(self.scale[0] * CROP_RATIO[0])
         super().__init__(size, min_side=math.ceil(max(size) / smallest))
         self.flip = flip
         self.randaugment = RandAugment(color_ops=color_ops)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        image = self.resize(image, random_box(image.size, rng), gap=2.0)
+        image = self.resize(image, random_box(image.size, rng, self.scale), gap=2.0)
         if self.flip and rng.random() < 0.5:
             image = ImageOps.mirror(image)
         return self.randaugment(image, rng)
 
 
-def random_box(source: tuple[int, int], rng: np.random.Generator) -> Box:
-    """A random box of 0.5 to 1 of the area and a ratio of 3/4 to 4/3 (width to height).
+class WideAugment(Augment):
+    """ALBEF's pre-training: crops of a fifth to all of the area."""
+
+    scale = WIDE_CROP_SCALE
+
+
+def random_box(
+    source: tuple[int, int], rng: np.random.Generator, scale: tuple[float, float] = CROP_SCALE
+) -> Box:
+    """A random box of ``scale`` of the area and a ratio of 3/4 to 4/3 (width to height).
 
     Pictures so long that no drawn box fits give their centre, of the nearest allowed ratio.
     """
     width, height = source
     log_ratio = np.log(CROP_RATIO)
     for _ in range(CROP_ATTEMPTS):
-        area = width * height * rng.uniform(*CROP_SCALE)
+        area = width * height * rng.uniform(*scale)
         ratio = math.exp(rng.uniform(*log_ratio))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -156,6 +167,7 @@ def _refuse(kind: str, color_ops: bool, flip: bool) -> None:
 TRANSFORMS: dict[str, Callable[[tuple[int, int], bool, bool], Transform]] = {
     "center_crop": _center_crop,
     "augment": Augment,
+    "wide_augment": WideAugment,
     "square": _square,
 }
 

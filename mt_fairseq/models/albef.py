@@ -11,7 +11,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef_config import AlbefConfig, AlbefTinyConfig, check_albef
+from mt_fairseq.models.albef_config import (
+    AlbefConfig,
+    AlbefTinyConfig,
+    check_albef,
+    check_queue,
+)
 from mt_fairseq.models.albef_heads import NO_TEACHER, PAIR_HEADS, build_albef_head
 from mt_fairseq.models.albef_loading import reconcile_albef
 from mt_fairseq.models.albef_steps import STEPS, distilled_logits
@@ -55,6 +60,8 @@ class AlbefModel(TwoTowerModel):
         assert isinstance(model, AlbefModel)
         if cfg.no_end_token:
             model.network.end = task.source_dictionary.eos()
+        if "itc" in model.heads:
+            check_queue(cfg)
         if getattr(task, "has_teacher", True) and (cfg.distill_alpha > 0 or "itc" in model.heads):
             model.add_twin()
         return model
@@ -169,11 +176,7 @@ class AlbefModel(TwoTowerModel):
         if images.dim() == 4:
             images = images[:, None]
         text = network.encode_text(src_tokens)
-        sets = network.encode_image_sets(images)
-        if len(sets) > 1:
-            fused = network.fuse_pair(text, sets, return_all)
-        else:
-            fused = network.fuse(text, sets[0], return_all)
+        fused = network.fuse_sets(text, network.encode_image_sets(images), return_all)
         return DistilledOutput(fused.text, None, network.pool(fused), layers=fused.layers)
 
     def classify(self, name: str, output: Any) -> Tensor:
@@ -207,6 +210,10 @@ class AlbefModel(TwoTowerModel):
         """fairseq tells of the updates done, before each forward pass of training."""
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
+
+    def set_batches_per_epoch(self, batches: int) -> None:
+        """The task tells how many batches an epoch has, over which alpha is ramped up."""
+        self.updates_per_epoch = -(-batches // self.cfg.update_freq[0])
 
     def follow(self) -> None:
         """Move the twin, once an update, by what the last optimizer step left.

@@ -1,9 +1,9 @@
 """Options of ALBEF."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
-from omegaconf import DictConfig
+from omegaconf import II, DictConfig
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import encoder_layers, option
@@ -57,6 +57,9 @@ class AlbefOptions(EncoderConfig):
             "(converted official models)"
         },
     )
+    batch_size: Optional[int] = II("dataset.batch_size")
+    world_size: int = II("distributed_training.distributed_world_size")
+    update_freq: list[int] = field(default=II("optimization.update_freq"))
 
 
 AlbefConfig = derive(
@@ -105,3 +108,16 @@ def check_albef(cfg: DictConfig) -> None:
     for name in ("embed_dim", "queue_size"):
         if cfg[name] < 1:
             raise UserError(f"{option(name)} must be at least 1, not {cfg[name]}")
+
+
+def check_queue(cfg: DictConfig) -> None:
+    """UserError for a queue that holds no whole number of batches (of all processes)."""
+    if cfg.batch_size is None:
+        return
+    joined = cfg.batch_size * max(cfg.world_size, 1)
+    if cfg.queue_size % joined:
+        processes = f" x {cfg.world_size} processes" if cfg.world_size > 1 else ""
+        raise UserError(
+            f"--queue-size {cfg.queue_size} is no multiple of the batch, {joined} (--batch-size "
+            f"{cfg.batch_size}{processes}): take {max(cfg.queue_size // joined, 1) * joined}"
+        )

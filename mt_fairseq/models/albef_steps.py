@@ -160,9 +160,10 @@ def _match(
     drawn_image, found_image = draw_negatives(negative_weights(of_text, positives), draws[:, 0])
     drawn_text, found_text = draw_negatives(negative_weights(of_image, positives), draws[:, 1])
     own = torch.arange(count, device=draws.device)
-    fused = model.fuse(
+    fused = model.network.fuse(
         text.select(torch.cat([own, own, drawn_text])),
         image.select(torch.cat([own, drawn_image, own])),
+        first_only=True,
     )
     exists = torch.cat([torch.ones_like(found_text), found_image, found_text])
     return Matching(
@@ -200,7 +201,8 @@ def pairs(model: AlbefModel, tokens: Tensor, images: Tensor, *, draws: Tensor) -
         _, features = model.contrastive_features(text, image)
         logits = similarities(features, features, features.new_tensor(PAIR_TEMPERATURE))
         chosen, labels, exists = draw_pairs(logits, draws)
-    fused = model.network.fuse_pair(text, [image.select(chosen[:, 0]), image.select(chosen[:, 1])])
+    both = [image.select(chosen[:, 0]), image.select(chosen[:, 1])]
+    fused = model.network.fuse_sets(text, both, first_only=True)
     return Matching(model.heads["pairs"](model.network.pool(fused)), labels, exists.float())
 
 

@@ -120,6 +120,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         check_train_splits(cfg)
         self.data_bin = data_bin
         self.image_positions = 0
+        self.batches_per_epoch = 0
         self.results: Collection | None = None
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
@@ -326,7 +327,15 @@ class VisionLanguageTask(WeightsLoggingTask):
         # and crops: losses would depend on --num-workers.
         iterator.reuse_dataloader = False
         iterator.persistent_workers = False
+        if dataset is self.datasets.get(TRAIN):
+            self.batches_per_epoch = len(iterator)
         return iterator
+
+    def begin_epoch(self, epoch: int, model: Any) -> None:
+        """Tell a model that wants to know (ALBEF) how long an epoch is."""
+        super().begin_epoch(epoch, model)
+        if hasattr(model, "set_batches_per_epoch"):
+            model.set_batches_per_epoch(self.batches_per_epoch)
 
 
 def _pictures(count: int) -> str:

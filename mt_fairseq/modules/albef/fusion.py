@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -70,24 +71,35 @@ class FusionEncoder(nn.Module):
             self.partners.append(partner)
 
     def forward(
-        self, text: Tensor, mask: Tensor, images: list[Tensor], return_all: bool = False
+        self,
+        text: Tensor,
+        mask: Tensor,
+        images: list[Tensor],
+        return_all: bool = False,
+        first_only: bool = False,
     ) -> FusionOutput:
-        """Text (B, T, D), its mask (B, T), one or two images (B, P, W) -> states (B, T, D)."""
+        """Text (B, T, D), its mask (B, T), one or two images (B, P, W) -> states (B, T, D).
+
+        With ``first_only``, position 0 alone: (B, 1, D).
+        """
         keys = key_mask(mask)
         outputs: list[LayerOutput] = []
-
-        def step(block: nn.Module, x: Tensor, image: Tensor, leader: Any = None) -> Tensor:
-            out = block(x, image, keys, None, leader)
+        steps = list(self._steps(images))
+        for number, (block, image, leader) in enumerate(steps):
+            last = number + 1 == len(steps)
+            states = block(text, image, keys, None, leader, first_only=first_only and last)
             if return_all:
-                outputs.append(LayerOutput(x, image, out, None, None, None))
-            return out
+                outputs.append(LayerOutput(text, image, states, None, None, None))
+            text = states
+        return FusionOutput(text, None, outputs)
 
+    def _steps(self, images: list[Tensor]) -> Iterator[tuple[nn.Module, Tensor, Any]]:
+        """Each block, the image that it reads, and whose keys and values it takes."""
         for number, layer in enumerate(self.layers):
-            text = step(layer, text, images[0])
+            yield layer, images[0], None
             if len(images) > 1:
                 assert self.partners is not None, "this model fuses single images"
-                text = step(self.partners[number], text, images[1], layer)
-        return FusionOutput(text, None, outputs)
+                yield self.partners[number], images[1], layer
 
 
 def causal_mask(mask: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mt_fairseq.modules.albef.network import AlbefNetwork
-from mt_fairseq.modules.attention import record_attention
+from mt_fairseq.modules.attention import MultiHeadAttention, record_attention
 from mt_fairseq.modules.heads import ContrastiveHead
 
 MATCH = 1  # class of the matching head

@@ -82,15 +82,21 @@ class AlbefNetwork(nn.Module):
         image: ImageStates,
         return_all: bool = False,
         need_image: bool = True,
+        first_only: bool = False,
     ) -> FusionOutput:
         """Pair text i with image i. The image is read only: its states never change."""
-        return self.fusion(text.last, text.mask, [image.last], return_all)
+        return self.fusion(text.last, text.mask, [image.last], return_all, first_only)
 
-    def fuse_pair(
-        self, text: TextStates, images: list[ImageStates], return_all: bool = False
+    def fuse_sets(
+        self,
+        text: TextStates,
+        images: list[ImageStates],
+        return_all: bool = False,
+        first_only: bool = False,
     ) -> FusionOutput:
-        """Text i with the i-th of the first and of the second images."""
-        return self.fusion(text.last, text.mask, [i.last for i in images], return_all)
+        """Text i with the i-th of the first and, for pairs, of the second images."""
+        states = [image.last for image in images]
+        return self.fusion(text.last, text.mask, states, return_all, first_only)
 
     def pool(self, fused: FusionOutput) -> Tensor:
         """(B, D): position 0 of the text; there is no pooler."""

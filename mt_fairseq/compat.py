@@ -37,6 +37,7 @@ def apply() -> None:
     make_checkpoint_copies_atomic()
     keep_last_batch()
     mark_dummy_batches()
+    gather_lists_without_cuda()
     shorten_usage_errors()
     name_unknown_hydra_options()
     shorten_hydra_errors()
@@ -134,6 +135,24 @@ def mark_dummy_batches() -> None:
         return prepared, stands_in
 
     Trainer._prepare_sample = _prepare_sample
+
+
+def gather_lists_without_cuda() -> None:
+    """fairseq-validate in several processes collects its numbers in CUDA memory, also on CPUs."""
+    import torch
+    from fairseq.distributed import utils
+
+    original = utils.all_gather_list
+
+    @functools.wraps(original)
+    def all_gather_list(data: Any, group: Any = None, max_size: int = 16384) -> list[Any]:
+        if torch.cuda.is_available():
+            return original(data, group, max_size)
+        found = [None] * utils.get_world_size(group or utils.get_global_group())
+        torch.distributed.all_gather_object(found, data, group=group)
+        return found
+
+    utils.all_gather_list = all_gather_list
 
 
 def shorten_usage_errors() -> None:

@@ -16,8 +16,10 @@ from fairseq import checkpoint_utils, options
 from fairseq.data import data_utils
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import MODEL_DATACLASS_REGISTRY
+from fairseq.trainer import Trainer
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
@@ -160,3 +162,29 @@ def test_hydra_shows_a_users_mistake_as_one_line(capsys: pytest.CaptureFixture[s
     done = JobReturn(status=JobStatus.COMPLETED)
     done.return_value = 3
     assert done.return_value == 3
+
+
+def test_a_dummy_batch_says_so() -> None:
+    trainer = object.__new__(Trainer)
+    trainer.cuda = trainer.tpu = False
+    trainer.cfg = OmegaConf.create(
+        {"common": {"on_cpu_convert_precision": False, "fp16": False, "bf16": False}}
+    )
+    trainer._dummy_batch = first = {"id": torch.tensor([7])}
+    prepared, is_dummy = trainer._prepare_sample({"id": torch.tensor([8])})
+    assert (is_dummy, prepared) == (False, {"id": torch.tensor([8])})
+    prepared, is_dummy = trainer._prepare_sample({})
+    assert is_dummy
+    assert prepared == {**first, "is_dummy": True}
+    assert "is_dummy" not in first
+
+
+def test_lists_are_gathered_without_cuda(tmp_path: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/meeting", world_size=1, rank=0
+    )
+    try:
+        data = [{"loss": torch.tensor(1.5), "count": 2}]
+        assert distributed_utils.all_gather_list(data, torch.distributed.group.WORLD) == [data]
+    finally:
+        torch.distributed.destroy_process_group()

@@ -90,6 +90,5 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     task.load_state_dict(state["task_state"])
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
-    for head in model.load_report.fresh_heads:
-        del model.heads[head]
+    model.drop_fresh_heads()
     return LoadedCheckpoint(path, cfg, task, model.eval())

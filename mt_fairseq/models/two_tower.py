@@ -204,6 +204,11 @@ class TwoTowerModel(BaseFairseqModel):
         """Fuse text i with image i; use ``select`` of the states to make other pairs."""
         return self.network.fuse(text_states, image_states, return_all)
 
+    def match_logits(self, text_states: TextStates, image_states: ImageStates) -> Tensor:
+        """Logits (B, 2) of the head ``itm`` for text i with image i; class 1 = match."""
+        fused = self.network.fuse(text_states, image_states, first_only=True)
+        return self.heads["itm"](self.network.pool(fused))
+
     def contrastive_features(
         self, text_states: TextStates, image_states: ImageStates
     ) -> tuple[Tensor, Tensor]:
@@ -237,6 +242,11 @@ class TwoTowerModel(BaseFairseqModel):
         """
         self.load_report = reconcile(self.state_dict(), state_dict)
         logger.info(str(self.load_report))
+
+    def drop_fresh_heads(self) -> None:
+        """Take off the heads that the loaded checkpoint lacks: they would answer at random."""
+        for head in self.load_report.fresh_heads if self.load_report else ():
+            del self.heads[head]
 
     @property
     def image_positions(self) -> int:

@@ -44,11 +44,9 @@ def gather_with_gradient(
 def exchange(numbers: Sequence[int], device: torch.device, group: Any = None) -> Tensor:
     """What every process says, (processes, len(numbers)) int64."""
     own = torch.tensor(numbers, device=device)
-    if not is_distributed():
-        return own[None]
-    every = own.new_empty(distributed.get_world_size(group) * len(numbers))
-    distributed.all_gather_into_tensor(every, own, group=group)
-    return every.view(-1, len(numbers))
+    every = [torch.empty_like(own) for _ in range(distributed.get_world_size(group))]
+    distributed.all_gather(every, own, group=group)
+    return torch.stack(every)
 
 
 class _GatherRows(torch.autograd.Function):
@@ -63,11 +61,9 @@ class _GatherRows(torch.autograd.Function):
             padded[: rows[rank]] = tensor
         else:
             padded = tensor.contiguous()
-        every = tensor.new_empty(len(rows) * longest, *tensor.shape[1:])
-        distributed.all_gather_into_tensor(every, padded, group=group)
-        if len(set(rows)) == 1:
-            return every
-        return torch.cat([part[:n] for part, n in zip(every.split(longest), rows, strict=True)])
+        every = [torch.empty_like(padded) for _ in rows]
+        distributed.all_gather(every, padded, group=group)
+        return torch.cat([part[:n] for part, n in zip(every, rows, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -100,8 +96,10 @@ class JoinedBatch:
         stay outside, yet it takes part in every call that follows.
         """
         own = [len(tokens) if enters else 0, tokens.shape[1]]
+        if not is_distributed():
+            return cls((own[0],), 0, own[1])
         every = exchange(own, tokens.device, group).tolist()
-        rank = distributed.get_rank(group) if is_distributed() else 0
+        rank = distributed.get_rank(group)
         return cls(tuple(n for n, _ in every), rank, max(length for _, length in every), group)
 
     def gather(self, tensor: Tensor) -> Tensor:

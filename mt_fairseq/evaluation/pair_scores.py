@@ -1,8 +1,9 @@
 """Contrastive features and match scores of a split's texts and images, in bounded memory.
 
 The states of an image at base size and 384 pixels take 10.6 MB, those of COCO's 5,000 test images
-53 GB. So the images are worked through in blocks that fit: a block's states are computed, every
-pair that wants one of its images is scored, and the block goes.
+53 GB; the states of its 25,000 texts take 6 GB. So the images pass one by one, and each is fused
+with all texts that want it, whose states are at hand. What the fusion makes of the image alone is
+then made once, not once a pair.
 """
 
 from __future__ import annotations
@@ -16,24 +17,28 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation.ranking import Range
+from mt_fairseq.evaluation.state_store import ImageStore, TextStore, fused, nbytes
 from mt_fairseq.models.matching import MATCH
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 TEXT_GROUP = 256
 """Texts that run through the text encoder together; they are of like length."""
+IMAGE_BLOCK = 1024
+"""Images whose pairs are listed at once."""
+
+Advance = Callable[[int], None]
 
 
 class TowerScorer:
-    """Runs each encoder once over texts and images, as far as memory allows, and scores pairs.
+    """Runs both encoders over texts and images, and the fusion over pairs.
 
-    Half of ``cache_bytes`` is for states of texts, which are small: texts beyond it are encoded
-    anew for every block of images, which costs some hundredths of the fusions that follow. What
-    texts leave over belongs to the current block of images. The first block is filled while
-    features are computed; images of later blocks run through the encoder a second time.
+    States stay in memory as far as ``cache_bytes`` allows, texts first; if all fit, each encoder
+    runs once over everything. Texts that don't fit are taken block by block, each as large as
+    memory allows, and then, as images that don't fit, encoded again when their turn comes.
 
     Args:
-        model: with ``encode_text``, ``encode_images``, ``fuse`` and head ``itm``; features need
-            head ``itc``.
+        model: with heads itm and, for features, itc.
         texts: token ids of each text, special tokens included, by length.
         images: (3, H, W) uint8 each.
         cache_bytes: for states that are kept.
@@ -58,157 +63,147 @@ class TowerScorer:
         self.batch_size = batch_size
         self.workers = workers
         self.device = next(model.parameters()).device
-        self.text_cache: dict[int, TextStates] = {}
-        self.text_cache_bytes = 0
-        self.block = ImageBlock(0, 0)
-        self.block_size = 0
+        # a model with texts of constant length may let padding take part
+        self.whole_length = bool(getattr(model.cfg, "text_length", 0))
+        self.text_store: TextStore | None = None
+        self.text_blocks: list[Range] = []
+        self.image_store: ImageStore | None = None
 
     # --- features ---
 
     @torch.no_grad()
-    def features(self, advance: Callable[[int], None]) -> tuple[Tensor, Tensor]:
-        """Contrastive features (texts, E) and (images, E); zeros (., 1) without head ``itc``.
+    def features(self, advance: Advance) -> tuple[Tensor, Tensor]:
+        """Contrastive features (texts, E) and (images, E); zeros (., 1) without head itc.
 
-        States of texts, and of the images of the first block, are kept as far as they fit.
+        States are kept if they fit.
         """
         contrastive = "itc" in self.model.heads
         texts: list[Tensor] = []
         images: list[Tensor] = []
-        for begin, states in self.encoded_images(0, self.image_count):
+        for begin, states in self.encoded_images(range(self.image_count)):
             if not begin:
-                for group in range(-(-len(self.texts) // TEXT_GROUP)):
-                    text = self.text_states(group, keep=True)
+                for text in self.store_texts():
                     if contrastive:
                         features = self.model.contrastive_features(text, states.first(1))
                         texts.append(features[0].float())
                     advance(len(text.mask))
                 any_text = text.select(torch.zeros(1, dtype=torch.long, device=self.device))
-                self.block_size = self.images_that_fit(states)
-                self.block = ImageBlock(0, self.block_size)
-            self.block.put(begin, states)
-            advance(len(states.last))
+                self.image_store = self.room_for_images(states)
+            if self.image_store is not None:
+                self.image_store.put(begin, states)
             if contrastive:
                 images.append(self.model.contrastive_features(any_text, states)[1].float())
-            elif self.block.full:
+            elif self.image_store is None:
                 break
+            advance(len(states.last))
         if not contrastive:
             none = torch.zeros(len(self.texts) + self.image_count, 1, device=self.device)
             return none[: len(self.texts)], none[len(self.texts) :]
         return _finite(torch.cat(texts)), _finite(torch.cat(images))
 
-    def images_that_fit(self, states: ImageStates) -> int:
-        """How many images a block may hold."""
-        each = nbytes(fused(states)) / len(states.last)
-        return min(self.image_count, max(1, int((self.cache_bytes - self.text_cache_bytes) / each)))
+    def store_texts(self) -> Iterator[TextStates]:
+        """Encode all texts, group by group, and keep their states if they fit."""
+        lengths = torch.tensor([len(text) for text in self.texts])
+        for begin, states in self.encoded_texts(0, len(self.texts)):
+            if not begin:
+                if self.whole_length:
+                    lengths[:] = states.mask.shape[1]
+                each = nbytes(fused(states)) / states.mask.numel()
+                self.text_blocks = blocks_that_fit((lengths * each).tolist(), self.cache_bytes)
+                if len(self.text_blocks) == 1:
+                    self.text_store = TextStore(0, lengths.to(self.device))
+            if self.text_store is not None:
+                self.text_store.put(begin, states)
+            yield states
 
-    # --- states ---
+    def room_for_images(self, states: ImageStates) -> ImageStore | None:
+        """A store for all images if they fit beside the texts; ``states`` are some of them."""
+        free = self.cache_bytes - (self.text_store.nbytes if self.text_store else 0)
+        fits = nbytes(fused(states)) / len(states.last) * self.image_count <= free
+        return ImageStore(self.image_count) if fits and len(self.text_blocks) == 1 else None
 
-    def text_states(self, group: int, keep: bool = False) -> TextStates:
-        """States of a group of texts; with ``keep`` they stay if there is room."""
-        if group in self.text_cache:
-            return self.text_cache[group]
-        texts = self.texts[group * TEXT_GROUP : (group + 1) * TEXT_GROUP]
-        tokens = pad_sequence(list(texts), batch_first=True, padding_value=self.model.pad)
-        states = self.model.encode_text(tokens.to(self.device))
-        parts = fused(states)
-        if keep and self.text_cache_bytes + nbytes(parts) <= self.cache_bytes / 2:
-            self.text_cache[group] = TextStates(states.experts, parts[-1], states.mask)
-            self.text_cache_bytes += nbytes(parts)
-        return states
+    # --- encoding ---
 
-    def encoded_images(self, begin: int, end: int) -> Iterator[tuple[int, ImageStates]]:
-        """States of images in a range, a batch at a time, with the number of its first."""
+    def encoded_texts(self, begin: int, end: int) -> Iterator[tuple[int, TextStates]]:
+        """States of texts in a range, a group at a time, with the number of its first."""
+        for first in range(begin, end, TEXT_GROUP):
+            group = list(self.texts[first : min(first + TEXT_GROUP, end)])
+            tokens = pad_sequence(group, batch_first=True, padding_value=self.model.pad)
+            yield first, self.model.encode_text(tokens.to(self.device))
+
+    def encoded_images(self, numbers: Sequence[int]) -> Iterator[tuple[int, ImageStates]]:
+        """States of images, a batch at a time, with the place of its first in ``numbers``."""
         loader: DataLoader[Tensor] = DataLoader(
             self.images,
             batch_size=self.batch_size,
-            sampler=range(begin, end),
+            sampler=numbers,
             num_workers=self.workers,
         )
+        first = 0
         for pixels in loader:
-            yield begin, self.model.encode_images(pixels.to(self.device))
-            begin += len(pixels)
+            yield first, self.model.encode_images(pixels.to(self.device))
+            first += len(pixels)
+
+    def each_image(self, numbers: list[int]) -> Iterator[ImageStates]:
+        """States of one image after the other: (1, P, .)."""
+        if self.image_store is not None:
+            yield from (self.image_store.one(number) for number in numbers)
+            return
+        for _, states in self.encoded_images(numbers):
+            rows = torch.arange(len(states.last), device=self.device)
+            yield from (states.select(rows[i : i + 1]) for i in range(len(rows)))
 
     # --- pairs ---
 
     @torch.no_grad()
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        """Ranges of images; the states of each are there while it is the current one."""
-        begin = 0
-        while begin < self.image_count:
-            end = min(begin + self.block_size, self.image_count)
-            if self.block.begin != begin or not self.block.full:
-                self.block = ImageBlock(begin, end)
-                for number, states in self.encoded_images(begin, end):
-                    self.block.put(number, states)
-            yield begin, end
-            self.block = ImageBlock(0, 0)
-            begin = end
+    def blocks(self) -> Iterator[tuple[Range, Range]]:
+        """Ranges of texts and of images; states of the texts are there while a block is current."""
+        for begin, end in self.text_blocks:
+            if len(self.text_blocks) > 1:
+                self.text_store = self.store_of(begin, end)
+            for first in range(0, self.image_count, IMAGE_BLOCK):
+                yield (begin, end), (first, min(first + IMAGE_BLOCK, self.image_count))
+
+    def store_of(self, begin: int, end: int) -> TextStore:
+        """Encode the texts of a range again, and keep them."""
+        self.text_store = None  # before the next one is filled
+        lengths = torch.tensor([len(text) for text in self.texts[begin:end]])
+        store = None
+        for first, states in self.encoded_texts(begin, end):
+            if store is None:
+                if self.whole_length:
+                    lengths[:] = states.mask.shape[1]
+                store = TextStore(begin, lengths.to(self.device))
+            store.put(first, states)
+        assert store is not None
+        return store
 
     @torch.no_grad()
-    def scores(self, texts: Tensor, images: Tensor, advance: Callable[[int], None]) -> Tensor:
-        """Match logits (p,) float32 of pairs with images of the current block; texts ascend."""
+    def scores(self, texts: Tensor, images: Tensor, advance: Advance) -> Tensor:
+        """Match logits (p,) float32 of pairs within the current block, by image, then by text."""
+        assert self.text_store is not None
         scores = []
-        groups, sizes = (texts // TEXT_GROUP).unique_consecutive(return_counts=True)
-        parts = zip(texts.split(sizes.tolist()), images.split(sizes.tolist()), strict=True)
-        for group, (own_texts, own_images) in zip(groups.tolist(), parts, strict=True):
-            states = self.text_states(group)
-            batches = -(-len(own_texts) // self.batch_size)
-            for text, image in zip(
-                own_texts.tensor_split(batches), own_images.tensor_split(batches), strict=True
-            ):
-                pair = states.select(text - group * TEXT_GROUP), self.block.select(image)
-                scores.append(self.match(*pair))
-                advance(len(text))
+        numbers, counts = images.unique_consecutive(return_counts=True)
+        for image, own in zip(
+            self.each_image(numbers.tolist()), texts.split(counts.tolist()), strict=True
+        ):
+            for part in own.tensor_split(-(-len(own) // self.batch_size)):
+                logits = self.model.match_logits(self.text_store.select(part), image)
+                scores.append(logits[:, MATCH].float())
+                advance(len(part))
         return _finite(torch.cat(scores))
 
-    def match(self, texts: TextStates, images: ImageStates) -> Tensor:
-        """(p,) float32: logit of "match" of text i with image i."""
-        pooled = self.model.network.pool(self.model.fuse(texts, images))
-        return self.model.heads["itm"](pooled)[:, MATCH].float()
 
-
-class ImageBlock:
-    """States of the images ``begin`` to ``end - 1``, filled batch by batch."""
-
-    def __init__(self, begin: int, end: int) -> None:
-        self.begin, self.end = begin, end
-        self.filled = 0
-        self.parts: list[Tensor] = []
-        self.has_experts = True
-
-    @property
-    def full(self) -> bool:
-        """Whether all images are there."""
-        return self.filled == self.end - self.begin > 0
-
-    def put(self, begin: int, states: ImageStates) -> None:
-        """Copy what belongs to the block of a batch whose first image is ``begin``."""
-        count = min(len(states.last), self.end - begin)
-        if count <= 0:
-            return
-        parts = fused(states)
-        if not self.parts:
-            self.has_experts = bool(states.experts)
-            self.parts = [p.new_empty((self.end - self.begin, *p.shape[1:])) for p in parts]
-        for mine, theirs in zip(self.parts, parts, strict=True):
-            mine[begin - self.begin : begin - self.begin + count] = theirs[:count]
-        self.filled += count
-
-    def select(self, images: Tensor) -> ImageStates:
-        """States of the images numbered ``images`` (n,), in that order; for fusion only."""
-        index = images - self.begin
-        parts = [part[index] for part in self.parts]
-        return ImageStates(parts if self.has_experts else [], parts[-1])
-
-
-def fused(states: TextStates | ImageStates) -> list[Tensor]:
-    """The tensors that fusion reads: the experts, or the last layer where there are none."""
-    return states.experts or [states.last]
-
-
-def nbytes(tensors: list[Tensor]) -> int:
-    """Bytes that tensors take."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+def blocks_that_fit(sizes: list[float], limit: float) -> list[Range]:
+    """Cut items of given sizes into ranges of at most ``limit``, or of a single item."""
+    blocks: list[Range] = []
+    begin, total = 0, 0.0
+    for number, size in enumerate(sizes):
+        if number > begin and total + size > limit:
+            blocks.append((begin, number))
+            begin, total = number, 0.0
+        total += size
+    return [*blocks, (begin, len(sizes))]
 
 
 def _finite(values: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+Range = tuple[int, int]
+"""First number, and the number behind the last."""
+
 BLOCK_ELEMENTS = 1 << 20
 """Similarities that are sorted at once: about 30 MB with their order."""
 
@@ -110,13 +113,13 @@ def shortlist(queries: Side, items: Side, count: int, asked: Tensor) -> Shortlis
 
 
 class PairScorer(Protocol):
-    """Match scores of pairs; images come in blocks that fit into memory."""
+    """Match scores of pairs; texts and images come in blocks, as memory allows."""
 
-    def blocks(self) -> Iterable[tuple[int, int]]:
-        """Ranges of images, ascending, that together are all; each is asked for once."""
+    def blocks(self) -> Iterable[tuple[Range, Range]]:
+        """Ranges of texts and of images that together hold every pair once."""
 
     def scores(self, texts: Tensor, images: Tensor, advance: Callable[[int], None]) -> Tensor:
-        """(p,) float32 for pairs whose images lie in the current block; ``texts`` ascend.
+        """(p,) float32 for pairs within the current block, ordered by image, then by text.
 
         ``advance`` is told the number of pairs whenever some are done.
         """
@@ -124,52 +127,67 @@ class PairScorer(Protocol):
 
 def rerank(
     scorer: PairScorer,
-    image_lists: Shortlist | None,
-    text_lists: Shortlist | None,
+    image_lists: Shortlist,
+    text_lists: Shortlist,
     text_rows: Tensor,
     advance: Callable[[int], None] = lambda pairs: None,
 ) -> None:
-    """Put match scores into the shortlists of both directions, block of images by block.
+    """Put match scores into the shortlists of both directions, block by block.
 
     A pair that stands in both directions' lists, or in the lists of equal texts, is scored once.
 
     Args:
-        image_lists: texts as queries, images as items; None where not wanted.
+        image_lists: texts as queries, images as items.
         text_lists: images as queries, texts as items.
         text_rows: (texts,) the number that ``scorer`` knows a text by; equal texts share one.
         advance: told how many places of the lists have got their scores.
     """
-    for begin, end in scorer.blocks():
-        places = []
-        if image_lists is not None:
-            rows, slots = _items_within(image_lists, begin, end)
-            texts = text_rows[image_lists.queries[rows]]
-            places.append((image_lists, rows, slots, texts, image_lists.items[rows, slots].long()))
-        if text_lists is not None:
-            rows, slots = _queries_within(text_lists, begin, end)
-            texts = text_rows[text_lists.items[rows, slots].long()]
-            places.append((text_lists, rows, slots, texts, text_lists.queries[rows]))
-        keys = [texts * (end - begin) + images - begin for *_, texts, images in places]
+    for texts, images in scorer.blocks():
+        places = [
+            Places.of(image_lists, texts, images, text_rows[image_lists.queries], by_text=True),
+            Places.of(text_lists, texts, images, text_rows, by_text=False),
+        ]
+        width = texts[1] - texts[0]
+        keys = [(p.images - images[0]) * width + p.texts - texts[0] for p in places]
         pairs, place_of = torch.cat(keys).unique(return_inverse=True)
         if not len(pairs):
             continue
-        width = end - begin
-        scores = scorer.scores(pairs // width, pairs % width + begin, advance)
-        for (lists, rows, slots, *_), own in zip(
-            places, place_of.split([len(key) for key in keys]), strict=True
-        ):
-            lists.scores[rows, slots] = scores[own]
+        scores = scorer.scores(pairs % width + texts[0], pairs // width + images[0], advance)
+        for own, found in zip(places, place_of.split([len(key) for key in keys]), strict=True):
+            own.lists.scores[own.rows, own.columns] = scores[found]
         advance(len(place_of) - len(pairs))
 
 
-def _items_within(lists: Shortlist, begin: int, end: int) -> tuple[Tensor, Tensor]:
-    """Places (rows, columns) of a list whose items lie in a range."""
-    rows, slots = ((lists.items >= begin) & (lists.items < end)).nonzero(as_tuple=True)
-    return rows, slots
+@dataclass(frozen=True)
+class Places:
+    """Places of a list whose pairs lie in a block: (p,) rows and columns, texts and images."""
+
+    lists: Shortlist
+    rows: Tensor
+    columns: Tensor
+    texts: Tensor
+    images: Tensor
+
+    @classmethod
+    def of(
+        cls, lists: Shortlist, texts: Range, images: Range, text_rows: Tensor, by_text: bool
+    ) -> Places:
+        """Places in lists of texts' images (``by_text``), or in lists of images' texts.
+
+        ``text_rows`` gives each text of the lists, a query or an item, its number.
+        """
+        if by_text:
+            rows = within(text_rows, texts).nonzero()[:, 0]
+            found, columns = within(lists.items[rows], images).nonzero(as_tuple=True)
+            rows = rows[found]
+            return cls(lists, rows, columns, text_rows[rows], lists.items[rows, columns].long())
+        rows = within(lists.queries, images).nonzero()[:, 0]
+        numbers = text_rows[lists.items[rows].long()]
+        found, columns = within(numbers, texts).nonzero(as_tuple=True)
+        rows = rows[found]
+        return cls(lists, rows, columns, numbers[found, columns], lists.queries[rows])
 
 
-def _queries_within(lists: Shortlist, begin: int, end: int) -> tuple[Tensor, Tensor]:
-    """All places (rows, columns) of the queries that lie in a range."""
-    rows = ((lists.queries >= begin) & (lists.queries < end)).nonzero(as_tuple=True)[0]
-    width = lists.items.shape[1]
-    return rows.repeat_interleave(width), torch.arange(width).to(rows).repeat(len(rows))
+def within(numbers: Tensor, limits: Range) -> Tensor:
+    """Which numbers lie in a range."""
+    return (numbers >= limits[0]) & (numbers < limits[1])

@@ -57,14 +57,13 @@ class MultiHeadAttention(nn.Module):
         """Queries from ``x`` (B, T, D), keys and values from ``memory`` (B, S, .) -> (B, T, D).
 
         ``mask``, boolean and broadcast to (B, heads, T, S), is False where a key must not be
-        attended. With a ``leader``, its projections make keys and values.
+        attended. With a ``leader``, its projections make keys and values. A batch of one, of ``x``
+        or of ``memory``, goes with all of the other.
         """
         source = leader or self
-        inputs = (
-            self._split(self.query(x)),
-            self._split(source.key(memory)),
-            self._split(source.value(memory)),
-        )
+        batch = max(len(x), len(memory))
+        projected = self.query(x), source.key(memory), source.value(memory)
+        inputs = [self._split(states).expand(batch, -1, -1, -1) for states in projected]
         if self.recorded is not None:
             attended = self._attend_recorded(*inputs, mask)
         else:

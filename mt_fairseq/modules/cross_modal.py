@@ -55,9 +55,14 @@ class CrossModalBlock(nn.Module):
         mask: Tensor | None,
         other_mask: Tensor | None,
         leader: CrossModalBlock | None = None,
+        first_only: bool = False,
     ) -> Tensor:
-        """``x`` (B, T, D) and ``other`` (B, S, .) with their key masks -> (B, T, D)."""
-        x = self.self_norm(x + self.dropout(self.self_attention(x, x, mask)))
+        """``x`` (B, T, D) and ``other`` (B, S, .) with their key masks -> (B, T, D).
+
+        With ``first_only``, the output of position 0 alone: (B, 1, D).
+        """
+        wanted = x[:, :1] if first_only else x
+        x = self.self_norm(wanted + self.dropout(self.self_attention(wanted, x, mask)))
         keys_of = leader.cross_attention if leader is not None else None
         attended = self.cross_attention(x, other, other_mask, keys_of)
         x = self.cross_norm(x + self.dropout(attended))
@@ -81,13 +86,22 @@ class CoAttentionLayer(nn.Module):
         self.image = CrossModalBlock(width, heads, dropout, attention_dropout, eps, inner)
 
     def forward(
-        self, text: Tensor, image: Tensor, text_mask: Tensor, need_image: bool = True
+        self,
+        text: Tensor,
+        image: Tensor,
+        text_mask: Tensor,
+        need_image: bool = True,
+        first_only: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes; no image without need."""
+        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes, or position 0 of each alone.
+
+        No image without need.
+        """
         mask = key_mask(text_mask)
-        new_text = self.text(text, image, mask, None)
-        new_image = self.image(image, text, None, mask) if need_image else None
-        return new_text, new_image
+        new_text = self.text(text, image, mask, None, first_only=first_only)
+        if not need_image:
+            return new_text, None
+        return new_text, self.image(image, text, None, mask, first_only=first_only)
 
 
 class MergedAttentionLayer(nn.Module):
@@ -111,12 +125,25 @@ class MergedAttentionLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, text: Tensor, image: Tensor, text_mask: Tensor, need_image: bool = True
+        self,
+        text: Tensor,
+        image: Tensor,
+        text_mask: Tensor,
+        need_image: bool = True,
+        first_only: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes; no image without need."""
+        """(B, T, D), (B, P, D), (B, T) boolean -> the same shapes, or position 0 of each alone.
+
+        No image without need.
+        """
+        batch = max(len(text), len(image))
+        text, image = (states.expand(batch, -1, -1) for states in (text, image))
+        text_mask = text_mask.expand(batch, -1)
         both = torch.cat([text, image], dim=1)
         mask = torch.cat([text_mask, text_mask.new_ones(image.shape[:2])], dim=1)
-        x = both if need_image else text
+        if first_only:
+            text, image = text[:, :1], image[:, :1]
+        x = torch.cat([text, image], dim=1) if need_image else text
         x = self.attention_norm(x + self.dropout(self.attention(x, both, key_mask(mask))))
         x = self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
         length = text.shape[1]
@@ -166,11 +193,17 @@ class CrossModalEncoder(nn.Module):
         text_mask: Tensor,
         return_all: bool = False,
         need_image: bool = True,
+        first_only: bool = False,
     ) -> FusionOutput:
         """Experts (lists of (B, T, D) and (B, P, D), lowest layer first) -> last layer's states.
 
         ``need_image=False`` leaves out the image half of the last layer, which nothing but the
-        image's own output reads (masked language modelling needs the text alone).
+        image's own output reads (masked language modelling needs the text alone);
+        ``first_only=True`` all of its positions but 0, the only one that poolers read.
+
+        A single text goes with all images, and a single image with all texts. All that depends on
+        it alone is then computed once: norms of its experts, and the first layer's self-attention
+        and projections.
         """
         text_experts, image_experts = self._prepare(text_experts), self._prepare(image_experts)
         texts: list[Tensor] = []
@@ -184,8 +217,14 @@ class CrossModalEncoder(nn.Module):
             managed_image, image_weights = self.image_aggregations[level](
                 AggregationInput(image_experts, None, images, last_text, text_mask)
             )
-            wanted = need_image or level + 1 < len(self.layers)
-            text, image = layer(managed_text, managed_image, text_mask, wanted)
+            last = level + 1 == len(self.layers)
+            text, image = layer(
+                managed_text,
+                managed_image,
+                text_mask,
+                need_image=need_image or not last,
+                first_only=first_only and last,
+            )
             texts.append(text)
             images.append(image)
             if return_all:

@@ -97,9 +97,12 @@ class TwoTower(nn.Module):
         image: ImageStates,
         return_all: bool = False,
         need_image: bool = True,
+        first_only: bool = False,
     ) -> FusionOutput:
         """Pair text i with image i through the cross-modal encoder."""
-        return self.cross_modal(text.experts, image.experts, text.mask, return_all, need_image)
+        return self.cross_modal(
+            text.experts, image.experts, text.mask, return_all, need_image, first_only
+        )
 
     def pool(self, fused: FusionOutput) -> Tensor:
         """(B, 2D): pooled position 0 of the text, then of the image."""

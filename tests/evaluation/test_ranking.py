@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,28 +13,32 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mt_fairseq.evaluation import ranking
-from mt_fairseq.evaluation.ranking import Shortlist, Side, rerank, shortlist
+from mt_fairseq.evaluation.ranking import Range, Shortlist, Side, rerank, shortlist
 
 
 class MatrixScorer:
     """Match scores from a matrix (distinct texts, images); refuses what the interface forbids."""
 
-    def __init__(self, matches: Tensor, block: int) -> None:
+    def __init__(self, matches: Tensor, text_block: int = 99, image_block: int = 99) -> None:
         self.matches = matches
-        self.block = block
-        self.range = (0, 0)
+        self.steps = (text_block, image_block)
+        self.block = ((0, 0), (0, 0))
         self.asked: list[tuple[int, int]] = []
 
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        count = self.matches.shape[1]
-        for begin in range(0, count, self.block):
-            self.range = (begin, min(begin + self.block, count))
-            yield self.range
+    def blocks(self) -> Iterator[tuple[Range, Range]]:
+        texts, images = (
+            [(i, min(i + step, count)) for i in range(0, count, step)]
+            for step, count in zip(self.steps, self.matches.shape, strict=True)
+        )
+        for self.block in itertools.product(texts, images):
+            yield self.block
 
     def scores(self, texts: Tensor, images: Tensor, advance: Callable[[int], None]) -> Tensor:
-        assert (images >= self.range[0]).all() and (images < self.range[1]).all()
-        assert (texts.diff() >= 0).all()
-        self.asked += zip(texts.tolist(), images.tolist(), strict=True)
+        pairs = list(zip(images.tolist(), texts.tolist(), strict=True))
+        assert pairs == sorted(set(pairs))
+        for numbers, limits in zip((texts, images), self.block, strict=True):
+            assert all(limits[0] <= number < limits[1] for number in numbers.tolist())
+        self.asked += [(text, image) for image, text in pairs]
         advance(len(texts))
         return self.matches[texts, images]
 
@@ -74,8 +79,14 @@ def part(count: int, shard: int, shards: int) -> Tensor:
 
 
 @settings(max_examples=150, deadline=None)
-@given(worlds(), st.integers(0, 9), st.integers(1, 7), st.integers(1, 3), st.integers(1, 40))
-def test_equals_the_plain_definition(world, k, block, shards, elements):
+@given(
+    world=worlds(),
+    k=st.integers(0, 9),
+    blocks=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    shards=st.integers(1, 3),
+    elements=st.integers(1, 40),
+)
+def test_equals_the_plain_definition(world, k, blocks, shards, elements):
     owners, rows, similarity, matches = world
     texts, images = sides(owners, rows, similarity)
     expected = {
@@ -89,7 +100,7 @@ def test_equals_the_plain_definition(world, k, block, shards, elements):
         for shard in range(shards):
             image_lists = shortlist(texts, images, k, part(len(texts), shard, shards))
             text_lists = shortlist(images, texts, k, part(len(images), shard, shards))
-            scorer = MatrixScorer(torch.tensor(matches), block)
+            scorer = MatrixScorer(torch.tensor(matches), *blocks)
             if k:
                 rerank(scorer, image_lists, text_lists, texts.rows)
             for lists, direction in ((image_lists, "image"), (text_lists, "text")):
@@ -102,19 +113,39 @@ def test_equals_the_plain_definition(world, k, block, shards, elements):
         ranking.BLOCK_ELEMENTS = before
 
 
-def test_no_block_is_wasted_on_one_direction():
+def nobody(lists: Shortlist) -> Shortlist:
+    """Lists of no queries at all."""
+    none = torch.zeros(0, dtype=torch.long)
+    return Shortlist(none, lists.items[:0], lists.right[:0], none, lists.scores[:0])
+
+
+def test_a_candidate_is_scored_and_nothing_else():
     similarity = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]).numpy()
     texts, images = sides(np.array([0, 2]), np.array([0, 1]), similarity)
     lists = shortlist(texts, images, 2, torch.arange(2))
-    scorer = MatrixScorer(torch.tensor([[0.0, 5.0, 9.0], [9.0, 1.0, 0.0]]), block=2)
+    scorer = MatrixScorer(torch.tensor([[0.0, 5.0, 9.0], [9.0, 1.0, 0.0]]), image_block=2)
     told: list[int] = []
-    rerank(scorer, lists, None, texts.rows, told.append)
+    rerank(scorer, lists, nobody(lists), texts.rows, told.append)
     assert scorer.asked == [(0, 0), (0, 1), (1, 1), (1, 2)]
-    assert told == [3, 0, 1, 0]
+    assert sum(told) == 4
     # the third image of text 0 has the best match score, but was no candidate
     assert lists.best(2)[0].tolist() == [[1, 0], [1, 2]]
     assert lists.best(1)[1].tolist() == [[5.0], [1.0]]
     assert lists.ranks().tolist() == [2, 2]
+
+
+def test_a_pair_of_both_directions_and_of_equal_texts_is_scored_once():
+    texts, images = sides(np.array([0, 1]), np.array([0, 0]), np.array([[1, 1]], np.float32))
+    lists = (
+        shortlist(texts, images, 2, torch.arange(2)),
+        shortlist(images, texts, 2, torch.arange(2)),
+    )
+    scorer = MatrixScorer(torch.tensor([[1.0, 2.0]]))
+    told: list[int] = []
+    rerank(scorer, *lists, texts.rows, told.append)
+    assert scorer.asked == [(0, 0), (0, 1)] and sum(told) == 8
+    assert lists[0].scores.tolist() == [[1, 2], [1, 2]]
+    assert lists[1].scores.tolist() == [[1, 1], [2, 2]]
 
 
 def test_ties_go_to_the_more_similar_then_to_the_lower_number():
@@ -122,7 +153,7 @@ def test_ties_go_to_the_more_similar_then_to_the_lower_number():
     texts = Side(texts.features, texts.rows, torch.tensor([3]))
     lists = shortlist(texts, images, 3, torch.arange(1))
     assert lists.items.tolist() == [[2, 0, 1]] and lists.ranks().tolist() == [4]
-    rerank(MatrixScorer(torch.zeros(1, 4), block=4), lists, None, texts.rows)
+    rerank(MatrixScorer(torch.zeros(1, 4)), lists, nobody(lists), texts.rows)
     assert lists.best(3)[0].tolist() == [[2, 0, 1]]
 
 
@@ -136,5 +167,5 @@ def test_an_empty_part():
     texts, images = sides(np.array([0]), np.array([0]), np.array([[1]], np.float32))
     lists = shortlist(texts, images, 5, torch.arange(0))
     assert isinstance(lists, Shortlist) and lists.items.shape == (0, 1)
-    rerank(MatrixScorer(torch.zeros(1, 1), block=1), lists, None, texts.rows)
+    rerank(MatrixScorer(torch.zeros(1, 1)), lists, nobody(lists), texts.rows)
     assert lists.ranks().tolist() == []

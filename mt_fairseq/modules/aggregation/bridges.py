@@ -153,5 +153,6 @@ class Bridge(Aggregation):
         """-> (B, T, D); there are no weights."""
         expert = inputs.experts[self.level]
         if self.join is not None:
-            expert = self.join(inputs.previous[-1], expert, inputs.mask)
+            previous = inputs.previous[-1]
+            expert = self.join(previous, expert.expand_as(previous), inputs.mask)
         return self.norm(expert), None

@@ -40,16 +40,14 @@ def build(args: argparse.Namespace) -> int:
     reader = READERS[options.dataset](Path(args.raw), args)
     splits = chosen_splits(reader, options)
     say(f"reading the records of {', '.join(splits)} in {reader.raw}")
-    absent = [f"{split} ({name})" for split, name in reader.split_files().items()
-              if split not in reader.splits()]  # fmt: skip
-    if absent and options.splits is None:
-        say(f"not there, so left out: {', '.join(absent)}")
+    if options.splits is None:
+        _name_absent_splits(reader, splits)
     found = survey(reader, splits, options)
     classes = classes_of(found, options)
     labels = None if classes is None else label_lines(classes)
     tokenizer = _tokenizer(reader, splits, found, options)
-    own = {name: getattr(args, name) for name in reader.own_options()}
-    plan = plan_of({**deciding(options), **own, "tokenizer": tokenizer.fingerprint,
+    decided = {**deciding(options), **reader.deciding(args)}
+    plan = plan_of({**decided, "tokenizer": tokenizer.fingerprint,
                     "labels": labels and len(classes or ())}, found.images.position)  # fmt: skip
     if options.resume and (options.dest / METADATA_FILE).is_file():
         must_agree(read_metadata(options.dest)["plan"], plan, options.dest)
@@ -77,6 +75,14 @@ def build(args: argparse.Namespace) -> int:
 def say(line: str) -> None:
     """Progress for people, on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _name_absent_splits(reader: Reader, present: list[str]) -> None:
+    """One line for official splits whose files are not there."""
+    absent = [f"{split} ({name})" for split, name in reader.split_files().items()
+              if split not in present]  # fmt: skip
+    if absent:
+        say(f"not there, so left out: {', '.join(absent)}")
 
 
 def _texts(reader: Reader, splits: list[str], found: Survey) -> Iterator[str]:

@@ -57,6 +57,10 @@ class RefCoco(Reader):
             f"boxes of each picture (default: RAW/{DETECTIONS} if it is there, else none)",
         )
 
+    def deciding(self, args: argparse.Namespace) -> dict[str, Any]:
+        """The name of the proposals: a data-bin holds no path of the machine."""
+        return {"proposals": self.proposal_source and Path(self.proposal_source).name}
+
     @cached_property
     def refs(self) -> list[Any]:
         """All references; each has one or more expressions."""

@@ -6,7 +6,7 @@ import argparse
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mt_fairseq.errors import UserError
 from preprocess.records import BadRecord, Record
@@ -43,12 +43,11 @@ class Reader(ABC):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add options of this dataset alone."""
 
-    @classmethod
-    def own_options(cls) -> list[str]:
-        """Names of the options that :meth:`add_arguments` adds."""
+    def deciding(self, args: argparse.Namespace) -> dict[str, Any]:
+        """The options of this dataset alone: a resumed run must name the same."""
         parser = argparse.ArgumentParser()
-        cls.add_arguments(parser)
-        return list(vars(parser.parse_args([])))
+        self.add_arguments(parser)
+        return {name: getattr(args, name) for name in vars(parser.parse_args([]))}
 
     def find(self, name: str) -> Path | None:
         """A file in RAW or one folder deeper."""

@@ -118,6 +118,9 @@ def test_proposals(tmp_path: Path) -> None:
     listed = [{"image_id": i, "box": box, "score": 1} for i, rows in boxes.items() for box in rows]
     dump(tmp_path / "mattnet.json", listed)
     theirs = build("refcoco", raw, tmp_path / "b", "--proposals", tmp_path / "mattnet.json")
+    with pytest.raises(UserError, match=r"begun with proposals mattnet\.json \(now dets\.json\)"):
+        build("refcoco", raw, theirs, "--resume")
+    assert str(tmp_path) not in (theirs / "metadata.json").read_text()
     found = DataBin(theirs).split("testB").value("proposals", 0)
     assert found.reshape(-1, 4).tolist() == boxes[3]
     annotated = build("refcoco", raw, tmp_path / "c", "--proposals", "ground-truth")

@@ -1,8 +1,9 @@
 """From an RGB picture of any size to the uint8 tensor that a model takes.
 
 Transforms by name: ``center_crop`` (pre-training), ``wide_augment`` (ALBEF's pre-training),
-``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). Pillow does all the pixel work on 8-bit values; mean and standard
-deviation are applied on the device, so a sample travels at a quarter of its float size.
+``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). Pillow does all the
+pixel work on 8-bit values; mean and standard deviation are applied on the device, so a sample
+travels at a quarter of its float size.
 """
 
 from __future__ import annotations

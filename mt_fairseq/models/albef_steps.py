@@ -80,7 +80,7 @@ def alignment(
     if "itm" in model.heads:
         contrast = None if random_negatives else output.itc
         positives = _own_positives(tokens, image_groups)
-        output.itm = _match(model, text, image, contrast, positives, draws)
+        output.itm = match_drawn(model, text, image, contrast, positives, draws)
     if masked_tokens is not None and "mlm" in model.heads:
         assert masked_positions is not None
         output.mlm_logits = _predict(model, masked_tokens, image, masked_positions)
@@ -143,7 +143,7 @@ def _contrast(
     return contrast
 
 
-def _match(
+def match_drawn(
     model: AlbefModel,
     text: TextStates,
     image: ImageStates,

@@ -63,12 +63,12 @@ class MultiHeadAttention(nn.Module):
         source = leader or self
         batch = max(len(x), len(memory))
         projected = self.query(x), source.key(memory), source.value(memory)
-        inputs = [self._split(states).expand(batch, -1, -1, -1) for states in projected]
+        q, k, v = (self._split(states).expand(batch, -1, -1, -1) for states in projected)
         if self.recorded is not None:
-            attended = self._attend_recorded(*inputs, mask)
+            attended = self._attend_recorded(q, k, v, mask)
         else:
             dropout = self.dropout if self.training else 0.0
-            attended = F.scaled_dot_product_attention(*inputs, attn_mask=mask, dropout_p=dropout)
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.out(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mt_fairseq.convert.albef import albef_config, rules_for
+from mt_fairseq.convert.albef import rules_for
 from mt_fairseq.convert.tables import convert
-from mt_fairseq.models.albef import AlbefBase, AlbefModel
+from mt_fairseq.models.albef import AlbefModel
 from mt_fairseq.modules.positions import resize_positions
 from mt_fairseq.optim.adamw import AdamWConfig, TwoTowerAdamW
 from tests.albef.golden import Golden, difference
+from tests.albef.small import PRETRAINING, WORDS, build
 
 Open = Callable[[str, str], Golden]
 BASE = {
@@ -33,20 +34,11 @@ TASKS = {
 }
 
 
-def build(sizes: dict[str, int], heads: dict[str, int]) -> AlbefModel:
-    cfg = albef_config(sizes)
-    side = sizes["image_res"]
-    model = AlbefBase(cfg, AlbefBase.build_network(cfg, (side, side)))
-    for name, classes in heads.items():
-        model.register_classification_head(name, classes)
-    return model
-
-
 @pytest.mark.parametrize("task", list(TASKS))
 def test_sizes_at_base(shared_dir: Path, task: str) -> None:
     counts = json.loads((shared_dir / "golden_albef/param_counts.json").read_text())[task]
     with torch.device("meta"):
-        model = build({**BASE, "image_res": counts["image_res"]}, TASKS[task])
+        model = build(TASKS[task], {**BASE, "image_res": counts["image_res"]})
     assert sum(p.numel() for p in model.parameters()) == counts["trainable"]
 
 
@@ -90,27 +82,16 @@ def test_positions(shared_dir: Path) -> None:
 
 def fine_tuned(pretrained: AlbefModel, heads: dict[str, int], twin: bool) -> AlbefModel:
     """A model of a next task that has loaded the pre-trained one."""
-    sizes = {**SMALL, "queue_size": 6}
-    model = build(sizes, heads)
-    if twin:
-        model.add_twin()
+    model = build(heads, twin=twin)
     model.load_state_dict(pretrained.state_dict(), strict=True)
     return model
-
-
-SMALL = {
-    "vision_width": 24, "vision_layers": 1, "vision_heads": 2, "image_res": 32,
-    "text_width": 24, "text_heads": 2, "num_hidden_layers": 4, "fusion_layer": 2,
-    "vocab_size": 50, "text_max_positions": 16, "embed_dim": 8, "queue_size": 6,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def pretrained() -> AlbefModel:
     """A small model with momentum weights of its own and a queue."""
     torch.manual_seed(0)
-    model = build(SMALL, {"itc": 0, "itm": 2, "mlm": 50})
-    model.add_twin()
+    model = build(PRETRAINING, twin=True)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
@@ -134,7 +115,7 @@ def test_retrieval_takes_heads_queues_and_twin(pretrained: AlbefModel) -> None:
 
 
 def test_answer_decoder_comes_from_the_fusion_layers(pretrained: AlbefModel) -> None:
-    model = fine_tuned(pretrained, {"answers": 50}, twin=True)
+    model = fine_tuned(pretrained, {"answers": WORDS}, twin=True)
     for side, source in ((model, pretrained), (model.twin, pretrained.twin)):
         decoder = side.heads["answers"]
         check_equal(decoder.layers, source.network.fusion.layers)
@@ -156,14 +137,10 @@ def test_layers_are_doubled_for_pairs(pretrained: AlbefModel, head: str) -> None
 
 def test_teacher_starts_from_the_checkpoint(pretrained: AlbefModel) -> None:
     """A checkpoint without momentum model gives its own weights, or none in the official way."""
-    student = build(SMALL, {"itc": 0, "pairs": 3})
-    model = build(SMALL, {"nlvr2": 2})
-    model.add_twin()
-    before = {name: value.clone() for name, value in model.twin.state_dict().items()}
-    stale = build(SMALL, {"nlvr2": 2})
-    stale.add_twin()
-    stale.twin.load_state_dict(before)
-    stale.cfg.stale_teacher = True
+    student = build({"itc": 0, "pairs": 3})
+    model = build({"nlvr2": 2}, twin=True)
+    stale = build({"nlvr2": 2}, twin=True, stale_teacher=True)
+    before = {name: value.clone() for name, value in stale.twin.state_dict().items()}
     for loading in (model, stale):
         loading.load_state_dict(student.state_dict(), strict=True)
     check_equal(model.twin.network, student.network)

@@ -48,7 +48,7 @@ def match_given(
     model: TwoTowerModel, text: TextStates, image: ImageStates, image_index: Tensor
 ) -> Matching:
     """Text i with image ``image_index[i]``; a match where that is i."""
-    logits = model.heads["itm"](model.network.pool(model.fuse(text, image.select(image_index))))
+    logits = model.match_logits(text, image.select(image_index))
     labels = (image_index == torch.arange(len(image_index), device=image_index.device)).long()
     return Matching(logits, labels, torch.ones(len(labels), device=labels.device))
 
@@ -107,6 +107,7 @@ def match_negatives(
         [torch.cat([own, own, drawn(own, text_index)]) for own in text.experts],
         [torch.cat([own, drawn(own, image_index), own]) for own in image.experts],
         torch.cat([text.mask, text.mask, drawn(text.mask, text_index)]),
+        first_only=True,
     )
     logits = model.heads["itm"](model.network.pool(fused))
     there = torch.cat([torch.ones_like(has_image), has_image, has_text])

@@ -108,8 +108,7 @@ def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> Ranking
     rows = torch.arange(count, device=images.device)
     text = model.encode_text(src_tokens)
     image = model.encode_images(images).select(rows.repeat_interleave(len(src_tokens) // count))
-    logits = model.heads["itm"](model.network.pool(model.fuse(text, image)))
-    return RankingOutput(logits[:, MATCH].view(count, -1))
+    return RankingOutput(model.match_logits(text, image)[:, MATCH].view(count, -1))
 
 
 STEPS: dict[str, Callable[..., Any]] = {

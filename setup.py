@@ -17,7 +17,15 @@ REQUIRES = [
     "tqdm>=4.64",
     "transformers>=5.20,<6",
 ]
-TEST = ["hypothesis>=6", "psutil>=5.9", "pytest>=8", "pytest-xdist>=3.5"]
+TEST = [
+    "hypothesis>=6",
+    "ipykernel>=6.29",
+    "nbclient>=0.10",
+    "psutil>=5.9",
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "selenium>=4.20",
+]
 DEV = ["mypy>=1.14", "pre-commit>=3", "ruff>=0.9"]
 
 setup(
@@ -26,6 +34,7 @@ setup(
     description="ManagerTower and its family of two-tower vision-language models for fairseq",
     python_requires=">=3.10",
     packages=find_packages(include=["mt_fairseq", "mt_fairseq.*", "preprocess", "preprocess.*"]),
+    package_data={"mt_fairseq.demo": ["page/*"]},
     install_requires=REQUIRES,
     extras_require={"test": TEST, "dev": TEST + DEV},
     entry_points={

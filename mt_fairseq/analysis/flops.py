@@ -67,13 +67,18 @@ class _Task:
         return {}
 
 
-def build_on_meta(architecture: str, inputs: Inputs, **options: Any) -> TwoTowerModel:
-    """A registered architecture without weights, in evaluation mode."""
+def build_random(architecture: str, inputs: Inputs, **options: Any) -> TwoTowerModel:
+    """A registered architecture with random weights."""
     defaults = OmegaConf.structured(MODEL_DATACLASS_REGISTRY[architecture]())
     cfg = OmegaConf.merge(defaults, {"encoder_weights": "random"}, options)
     assert isinstance(cfg, DictConfig)
+    return MODEL_REGISTRY[architecture].build_model(cfg, _Task(inputs))
+
+
+def build_on_meta(architecture: str, inputs: Inputs, **options: Any) -> TwoTowerModel:
+    """A registered architecture without weights, in evaluation mode."""
     with torch.device("meta"):
-        return MODEL_REGISTRY[architecture].build_model(cfg, _Task(inputs)).eval()
+        return build_random(architecture, inputs, **options).eval()
 
 
 def count_parameters(*modules: nn.Module) -> int:

@@ -82,7 +82,7 @@ class Subject:
         return next(self.model.parameters()).device
 
 
-def open_subject(path: str, label: str | None, device: str) -> Subject:
+def open_subject(path: str | Path, label: str | None = None, device: str = "cpu") -> Subject:
     """Load a checkpoint; without a label it is called by its architecture and kind of manager.
 
     Raises UserError for a file that is no checkpoint, or a device that torch lacks.
@@ -133,18 +133,32 @@ class Material:
     num_workers: int
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> Material:
-        """What the command line asks for; UserError for a split or numbers that can't be."""
-        for name in ("samples", "batch_size"):
-            value = getattr(args, name)
+    def read(
+        cls,
+        data: str | Path,
+        split: str = "valid",
+        samples: int | None = None,
+        batch_size: int = 32,
+        num_workers: int = 2,
+    ) -> Material:
+        """``samples`` of a data-bin's split, evenly spread, or all of them.
+
+        Raises UserError for a split or numbers that can't be.
+        """
+        for name, value in (("--samples", samples), ("--batch-size", batch_size)):
             if value is not None and value < 1:
-                raise UserError(f"--{name.replace('_', '-')} {value}: at least 1")
-        data_bin = DataBin(args.data)
-        total = len(data_bin.split(args.split))
+                raise UserError(f"{name} {value}: at least 1")
+        data_bin = DataBin(data)
+        total = len(data_bin.split(split))
         if not total:
-            raise UserError(f"{args.data}: split {args.split} has no samples")
-        indices = spread(total, args.samples or total)
-        return cls(data_bin, args.split, indices, args.batch_size, args.num_workers)
+            raise UserError(f"{data}: split {split} has no samples")
+        indices = spread(total, samples or total)
+        return cls(data_bin, split, indices, batch_size, num_workers)
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Material:
+        """What the command line asks for."""
+        return cls.read(args.data, args.split, args.samples, args.batch_size, args.num_workers)
 
     def caption(self) -> str:
         """``split valid of data-bin vqav2, 5,000 samples``."""
@@ -180,7 +194,7 @@ class Material:
 def spread(total: int, wanted: int) -> np.ndarray[Any, Any]:
     """``wanted`` of ``total`` indices at even distances; all, if there are no more."""
     wanted = min(wanted, total)
-    return np.arange(wanted) * total // wanted
+    return np.arange(wanted) * total // max(wanted, 1)
 
 
 def count(number: int, noun: str) -> str:

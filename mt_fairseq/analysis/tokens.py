@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from mt_fairseq.analysis.figures import Output
 from mt_fairseq.analysis.passes import (
     CHECKPOINT_HELP,
+    Pass,
     add_output_arguments,
     join_captions,
     model_name,
@@ -26,20 +28,41 @@ IMAGE_NAME, TEXT_NAME = "tokens-image", "tokens-text"
 NOTE = "Mean over channels; static managers weigh all tokens alike"
 
 
-def pair_weights(hub: HubInterface, image: Any, text: str) -> TokenWeights:
-    """The weights for one picture (path, bytes or Pillow image) and one text.
+@dataclass(frozen=True)
+class Pair:
+    """One picture and text, run through the network.
 
-    Raises UserError for a model without managers, an unreadable picture, or an empty text.
+    Attributes:
+        tokens: (T,) ids.
+        pixels: (3, H, W) uint8, as the model sees the picture.
     """
+
+    tokens: Tensor
+    pixels: Tensor
+    result: Pass
+
+
+def run_pair(hub: HubInterface, image: Any, text: str, masked: bool = False) -> Pair:
+    """Run one picture (path, bytes or Pillow image) and one text.
+
+    With ``masked``, the mask written in the text is the mask token.
+
+    Raises UserError for an unreadable picture or an empty text.
+    """
+    tokens, pixels = hub.encode(text, masked), hub.load_image(image)
+    passes = run_pairs(hub.model, tokens[None].to(hub.device), pixels[None, None].to(hub.device))
+    return Pair(tokens, pixels, next(passes))
+
+
+def pair_weights(hub: HubInterface, pair: Pair) -> TokenWeights:
+    """The weights for one pair; UserError for a model without managers."""
     model = hub.model
     check_managers(model)
-    tokens, pixels = hub.encode(text), hub.load_image(image)
-    (one,) = run_pairs(model, tokens[None].to(hub.device), pixels[None, None].to(hub.device))
-    length, positions = len(tokens), model.image_positions
-    layers = one.fused.layers
+    length, positions = len(pair.tokens), model.image_positions
+    layers = pair.result.fused.layers
     return TokenWeights(
-        picture=pixels.permute(1, 2, 0).numpy(),
-        words=readable_tokens(hub, tokens),
+        picture=pair.pixels.permute(1, 2, 0).numpy(),
+        words=readable_tokens(hub, pair.tokens),
         grid=model.network.vision_encoder.grid,
         text=[_of_one(layer.text_weights, length) for layer in layers],
         image=[_of_one(layer.image_weights, positions) for layer in layers],
@@ -100,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output(args.out, [IMAGE_NAME, TEXT_NAME], args.overwrite)
     hub = HubInterface.from_pretrained(args.checkpoint)
     move(hub, args.device)
-    found = pair_weights(hub, args.image, args.text)
+    found = pair_weights(hub, run_pair(hub, args.image, args.text))
     label = args.label or model_name(hub.model)
     caption = join_captions([describe_pair(label, args.image, args.text), NOTE])
     figures = {

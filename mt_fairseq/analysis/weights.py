@@ -71,12 +71,16 @@ def expert_names(model: TwoTowerModel, modality: str) -> list[str]:
     return [f"{LETTERS[modality]}{number}" for number in range(total - used + 1, total + 1)]
 
 
-def check_managers(model: TwoTowerModel) -> None:
-    """UserError for a model without managers: it has no aggregation weights."""
-    managed = isinstance(model, TwoTowerModel) and isinstance(
+def has_managers(model: TwoTowerModel) -> bool:
+    """Whether the model has aggregation weights."""
+    return isinstance(model, TwoTowerModel) and isinstance(
         model.network.cross_modal.text_aggregations[0], Manager
     )
-    if not managed:
+
+
+def check_managers(model: TwoTowerModel) -> None:
+    """UserError for a model without managers."""
+    if not has_managers(model):
         raise UserError(
             f"a {type(model).__name__} has no managers, hence no aggregation weights; take a "
             "managertower checkpoint"

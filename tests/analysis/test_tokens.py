@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 
 from mt_fairseq import ManagerTower
 from mt_fairseq.analysis.__main__ import main
-from mt_fairseq.analysis.tokens import pair_weights
+from mt_fairseq.analysis.tokens import pair_weights, run_pair
 from mt_fairseq.analysis.tokens_figure import LINE, draw_image_weights, draw_text_weights
 from mt_fairseq.errors import UserError
 from tests import support
@@ -34,7 +34,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @torch.no_grad()
 def test_values_are_those_of_return_all(hub: ManagerTower, picture: Path) -> None:
-    found = pair_weights(hub, picture, QUESTION)
+    found = pair_weights(hub, run_pair(hub, picture, QUESTION))
     tokens, images = hub.encode(QUESTION)[None], hub.load_image(picture)[None]
     layers = hub.model(tokens, images, return_all=True).layers
     assert len(found.words) == tokens.shape[1]
@@ -50,7 +50,7 @@ def test_values_are_those_of_return_all(hub: ManagerTower, picture: Path) -> Non
 
 
 def test_heat_maps_lie_over_the_picture(hub: ManagerTower, picture: Path) -> None:
-    found = pair_weights(hub, picture, QUESTION)
+    found = pair_weights(hub, run_pair(hub, picture, QUESTION))
     figure = draw_image_weights(found, "caption")
     whole, *panels = [axes for axes in figure.axes if axes.images]
     assert (whole.images[0].get_array() == found.picture).all()
@@ -66,7 +66,7 @@ def test_heat_maps_lie_over_the_picture(hub: ManagerTower, picture: Path) -> Non
 
 
 def test_every_word_stands_on_its_colour(hub: ManagerTower, picture: Path) -> None:
-    found = pair_weights(hub, picture, QUESTION)
+    found = pair_weights(hub, run_pair(hub, picture, QUESTION))
     figure = draw_text_weights(found, "caption")
     panels = [axes for axes in figure.axes if axes.texts]
     assert len(panels) == 3
@@ -77,7 +77,7 @@ def test_every_word_stands_on_its_colour(hub: ManagerTower, picture: Path) -> No
 
 
 def test_long_texts_are_broken_into_lines(hub: ManagerTower, picture: Path) -> None:
-    found = pair_weights(hub, picture, QUESTION)
+    found = pair_weights(hub, run_pair(hub, picture, QUESTION))
     longer = type(found)(**{
         **vars(found),
         "words": found.words * 8,

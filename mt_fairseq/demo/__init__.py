@@ -1,0 +1,1 @@
+"""A local web page on which a trained model is tried: ``python -m mt_fairseq.demo CHECKPOINT``."""

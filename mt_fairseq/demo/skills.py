@@ -1,0 +1,104 @@
+"""What a checkpoint can be asked on the page; a new skill is one function here, and its entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mt_fairseq.errors import UserError
+from mt_fairseq.models.hub import HubInterface
+
+TOPK = 5
+MOST_CAPTIONS = 50
+Rows = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the page shows.
+
+    Attributes:
+        rows: answers with their probabilities, best first.
+        text: the text whose managers' weights belong to the reply.
+        masked: whether a mask written in ``text`` is the mask token.
+    """
+
+    rows: Rows
+    text: str
+    masked: bool = False
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One thing to ask.
+
+    Attributes:
+        head: the task head that it takes.
+        title: on its tab.
+        field: what the text is, above its box.
+        example: shown in the empty box.
+        lines: whether several lines are wanted.
+        column: what the answers are called.
+        run: (model, the picture's bytes, text) -> reply.
+    """
+
+    head: str
+    title: str
+    field: str
+    example: str
+    lines: bool
+    column: str
+    run: Callable[[HubInterface, bytes, str], Reply]
+
+
+def _answer(hub: HubInterface, picture: bytes, text: str) -> Reply:
+    return Reply(hub.answer(picture, text, topk=TOPK), text)
+
+
+def _match(hub: HubInterface, picture: bytes, text: str) -> Reply:
+    probability = hub.match(picture, text)
+    return Reply([("match", probability), ("no match", 1 - probability)], text)
+
+
+def _rank(hub: HubInterface, picture: bytes, text: str) -> Reply:
+    captions = [line.strip() for line in text.splitlines() if line.strip()]
+    if not 2 <= len(captions) <= MOST_CAPTIONS:
+        raise UserError(f"write 2 to {MOST_CAPTIONS} captions, one a line")
+    scores = hub.match(picture, captions)
+    rows = sorted(zip(captions, scores, strict=True), key=lambda row: -row[1])
+    return Reply(rows, rows[0][0])
+
+
+def _fill_mask(hub: HubInterface, picture: bytes, text: str) -> Reply:
+    return Reply(hub.fill_mask(picture, text, topk=TOPK), text, masked=True)
+
+
+SKILLS = {
+    "answer": Skill(
+        "vqa", "Ask a question", "Question", "What colour is the cat?", False, "answer", _answer
+    ),
+    "match": Skill("itm", "Check a caption", "Caption", "a cat on a mat", False, "", _match),
+    "rank": Skill(
+        "itm", "Rank captions", "Captions, one a line", "a cat on a mat\na dog in the snow", True,
+        "caption", _rank,
+    ),
+    "fill_mask": Skill(
+        "mlm", "Fill a mask", "Caption with one <mask>", "a <mask> on a mat", False, "token",
+        _fill_mask,
+    ),
+}  # fmt: skip
+
+
+def skills_of(hub: HubInterface) -> dict[str, Skill]:
+    """The skills that the checkpoint's heads allow.
+
+    Raises UserError if there are none.
+    """
+    found = {name: skill for name, skill in SKILLS.items() if skill.head in hub.heads}
+    if not found:
+        heads = ", ".join(dict.fromkeys(skill.head for skill in SKILLS.values()))
+        raise UserError(
+            f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked on the "
+            f"page; it takes one of {heads}"
+        )
+    return found

@@ -1,4 +1,4 @@
-"""What needs no picture: the majority answer, and answers from the question's words alone.
+"""What needs no picture: the majority answer, and answers from the text's words alone.
 
     python -m examples.demo.baselines --raw RAW/vqav2
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +19,25 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from examples.demo.raw import VqaSplit, read_vqa_split
-from mt_fairseq.data.answers import normalize_answer
+from examples.demo.raw import read_vqa_split
+from examples.demo.samples import Samples
 from mt_fairseq.errors import cli_entry
-from mt_fairseq.evaluation import vqa_report
 
 MAX_CLASSES = 300  # of the linear model; a real corpus has thousands, mostly rare
 MAX_QUESTIONS = 40_000  # that it learns from, so that a real corpus takes a minute
 REPEATS = 2_000  # of the bootstrap
 
 
-def majority_answers(split: VqaSplit) -> list[str]:
-    """The annotators' most frequent answer to each question, normalised."""
-    return [normalize_answer(a["multiple_choice_answer"]) for a in split.annotations]
-
-
-def predict_majority(train: VqaSplit, test: VqaSplit) -> list[str]:
+def predict_majority(train: Samples, test: Samples) -> list[str]:
     """The most frequent answer of training, whatever is asked."""
-    answer = Counter(majority_answers(train)).most_common(1)[0][0]
-    return [answer] * len(test)
+    answer = Counter(train.answers).most_common(1)[0][0]
+    return [answer] * len(test.texts)
 
 
-def predict_by_string(train: VqaSplit, test: VqaSplit) -> list[str]:
+def predict_by_string(train: Samples, test: Samples) -> list[str]:
     """The most frequent answer to the very question, else to its first words, else overall."""
     counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for text, answer in zip(train.texts, majority_answers(train), strict=True):
+    for text, answer in zip(train.texts, train.answers, strict=True):
         for prefix in _prefixes(text):
             counts[prefix][answer] += 1
 
@@ -60,9 +54,9 @@ def _prefixes(text: str) -> list[tuple[str, ...]]:
     return [tuple(words[:n]) for n in range(len(words), -1, -1)]
 
 
-def predict_by_words(train: VqaSplit, test: VqaSplit) -> list[str]:
+def predict_by_words(train: Samples, test: Samples) -> list[str]:
     """Logistic regression on the question's words and word pairs."""
-    answers = majority_answers(train)
+    answers = train.answers
     kept = {answer for answer, _ in Counter(answers).most_common(MAX_CLASSES)}
     rows = [i for i, answer in enumerate(answers) if answer in kept]
     if len(rows) > MAX_QUESTIONS:
@@ -77,29 +71,20 @@ def predict_by_words(train: VqaSplit, test: VqaSplit) -> list[str]:
     return [str(answer) for answer in model.predict(words.transform(test.texts))]
 
 
-def credits_of(predictions: Sequence[str], test: VqaSplit) -> NDArray[np.float64]:
-    """The VQA accuracy of each question, 0 to 1."""
-    results = [
-        {"question_id": question, "answer": answer}
-        for question, answer in zip(test.question_ids, predictions, strict=True)
-    ]
-    return np.asarray(vqa_report(results, test.annotations).credits)
-
-
-def question_only(train: VqaSplit, test: VqaSplit) -> tuple[str, NDArray[np.float64]]:
-    """The stronger of the question-only models, by name, with the credit of each question."""
+def text_only(train: Samples, test: Samples) -> tuple[str, NDArray[np.float64]]:
+    """The stronger of the text-only models, by name, with the credit of each sample."""
     candidates = {
-        "question string": credits_of(predict_by_string(train, test), test),
-        "question words": credits_of(predict_by_words(train, test), test),
+        "whole string": test.credits(predict_by_string(train, test)),
+        "words": test.credits(predict_by_words(train, test)),
     }
     name = max(candidates, key=lambda n: candidates[n].mean())
     return name, candidates[name]
 
 
-def interval(values: NDArray[np.float64], groups: Sequence[int]) -> tuple[float, float, float]:
-    """Mean and 95 % bounds in percent, resampling groups (the images) as a whole.
+def interval(values: NDArray[np.float64], groups: Sequence[Hashable]) -> tuple[float, float, float]:
+    """Mean and 95 % bounds in percent, resampling groups as a whole.
 
-    Questions of one image stand or fall together, so bounds from single questions would be too
+    Samples of one group stand or fall together, so bounds from single questions would be too
     narrow. Bounds are percentiles of REPEATS bootstrap means, the same in every run.
     """
     _, member = np.unique(np.asarray(groups), return_inverse=True)
@@ -118,8 +103,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--raw", type=Path, required=True, help="folder of the VQA v2 JSON files")
     args = parser.parse_args(argv)
     train, test = (read_vqa_split(args.raw, part) for part in ("train2014", "val2014"))
-    name, credits = question_only(train, test)
-    rows = {"majority answer": credits_of(predict_majority(train, test), test), name: credits}
+    name, credits = text_only(train, test)
+    rows = {"majority answer": test.credits(predict_majority(train, test)), name: credits}
     for row, values in rows.items():
         mean, low, high = interval(values, test.image_ids)
         print(f"{row:20s} {mean:5.1f} %  (95 %: {low:.1f} to {high:.1f})")

@@ -10,7 +10,8 @@ from examples.demo.progress import TrainingProgress, bars
 from examples.demo.raw import RawFolders
 from examples.demo.stages import ROOT, Stage
 
-SPLIT = "valid"  # val2014: neither its pictures nor its handwriting are in training
+SPLIT = "valid"  # neither its pictures nor its handwriting are in training
+COCO_WORLD = ("coco", "vqav2")  # what pre-training and VQA read
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Settings:
     image_size: int = 64  # pixels
     batch_size: int = 32
     pretraining_updates: int = 1100
-    vqa_updates: int = 1800
     pretraining_lr: float = 1e-3
-    vqa_lr: float = 3e-4  # a higher one makes the model forget what words mean in pictures
+    finetuning_updates: int | None = None  # None: the task's own
+    finetuning_lr: float | None = None
     vocab_size: int = 220
     seed: int = 1
 
@@ -35,19 +36,22 @@ class Places:
 
     @property
     def raw(self) -> Path:
+        """Raw files of pre-training and VQA."""
         return self.out / "raw"
+
+    def world(self, task: str) -> Path:
+        """Raw files of another task."""
+        return self.out / f"raw-{task}"
 
     @property
     def captions(self) -> Path:
         return self.out / "data-bin" / "coco"
 
-    @property
-    def questions(self) -> Path:
-        return self.out / "data-bin" / "vqa"
+    def data(self, task: str) -> Path:
+        return self.out / "data-bin" / task
 
-    @property
-    def shuffled(self) -> Path:
-        return self.out / "data-bin" / "vqa-shuffled"
+    def shuffled(self, task: str) -> Path:
+        return self.out / "data-bin" / f"{task}-shuffled"
 
     def checkpoints(self, name: str) -> Path:
         return self.out / "checkpoints" / name
@@ -56,9 +60,13 @@ class Places:
     def tensorboard(self) -> Path:
         return self.out / "tensorboard"
 
-    def answers(self, name: str) -> Path:
+    def results(self, task: str) -> Path:
+        """The table of a task, and what fairseq-generate wrote for it."""
+        return self.out / "results" / task
+
+    def answers(self, task: str, name: str) -> Path:
         """fairseq-generate's output for the "valid" or the "shuffled" pictures."""
-        return self.out / "answers" / name / f"generate-{SPLIT}.txt"
+        return self.results(task) / name / f"generate-{SPLIT}.txt"
 
 
 def shown(path: Path) -> str:
@@ -67,11 +75,11 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def world_stage(places: Places) -> Stage:
-    command = ["python", "-m", "examples.demo.world", "--out", shown(places.raw)]
-    command += ["--datasets", "coco", "vqav2"]
-    title = "Raw files: pictures, captions and questions in official formats"
-    return Stage("world", title, command, makes=[places.raw], show=bars())
+def world_stage(name: str, dest: Path, datasets: Sequence[str]) -> Stage:
+    """Raw files of some datasets, in a folder of their own."""
+    command = ["python", "-m", "examples.demo.world", "--out", shown(dest), "--datasets", *datasets]
+    title = f"Raw files in official formats: {', '.join(datasets)}"
+    return Stage(name, title, command, makes=[dest], show=bars())
 
 
 def caption_stage(places: Places, raw: RawFolders, settings: Settings) -> Stage:
@@ -83,16 +91,20 @@ def caption_stage(places: Places, raw: RawFolders, settings: Settings) -> Stage:
     return Stage("captions", title, command, makes=[places.captions], show=bars())
 
 
-def question_stage(places: Places, raw: RawFolders, settings: Settings) -> Stage:
-    command = ["python", "-m", "preprocess", "vqav2", "--raw", shown(raw.questions)]
-    command += ["--image-root", shown(raw.images), "--dest", shown(places.questions)]
-    if raw.captions:  # the same tokenizer, so that the pre-trained words fit
+def data_stage(
+    task: str, dataset: str, raw: Path, images: Path, places: Places, settings: Settings,
+    pretrained: bool,
+) -> Stage:  # fmt: skip
+    """A task's raw files -> data-bin, with the captions' tokenizer where there is pre-training."""
+    command = ["python", "-m", "preprocess", dataset, "--raw", shown(raw)]
+    command += ["--image-root", shown(images), "--dest", shown(places.data(task))]
+    if pretrained:  # so that the pre-trained words fit
         command += ["--tokenizer", shown(places.captions)]
     else:
         command += ["--vocab-size", str(settings.vocab_size)]
-    title = "Questions, answers and pictures -> data-bin"
-    makes = [places.questions]
-    return Stage("questions", title, command + _resize(settings), makes=makes, show=bars())
+    title = "Texts, labels and pictures -> data-bin"
+    makes = [places.data(task)]
+    return Stage(f"{task}-data", title, command + _resize(settings), makes=makes, show=bars())
 
 
 def _resize(settings: Settings) -> list[str]:
@@ -114,16 +126,19 @@ def pretraining_stage(places: Places, settings: Settings) -> Stage:
     )
 
 
-def vqa_stage(places: Places, settings: Settings, pretrained: bool) -> Stage:
-    command = _train(places.questions, "vqa", "vqa", settings)
-    command += ["--lr", f"{settings.vqa_lr:g}", "--head-lr-multiplier", "5"]
-    # crops, as in the paper, would change the answers of "how many" and "on the left"
+def finetuning_stage(
+    task: str, criterion: str, updates: int, lr: float, places: Places, settings: Settings,
+    pretrained: bool,
+) -> Stage:  # fmt: skip
+    """fairseq-train on a task's data-bin, from the pre-trained checkpoint if there is one."""
+    command = _train(places.data(task), task, criterion, settings)
+    command += ["--lr", f"{lr:g}", "--head-lr-multiplier", "5"]
+    # crops, as in the papers, would change how many there are and what is on the left
     command += ["--train-transform", "square"]
     if pretrained:
         checkpoint = places.checkpoints("pretraining") / "checkpoint_last.pt"
         command += ["--finetune-from-model", shown(checkpoint)]
-    title = "Fine-tuning: visual question answering"
-    return _training("vqa", title, command, places, settings.vqa_updates)
+    return _training(task, f"Fine-tuning: {task}", command, places, updates)
 
 
 def _train(data: Path, task: str, criterion: str, settings: Settings) -> list[str]:
@@ -150,18 +165,18 @@ def _training(name: str, title: str, command: list[str], places: Places, updates
     return Stage(name, title, command, makes=[save, logs], resumes=True, show=show)
 
 
-def generate_stage(places: Places, name: str) -> Stage:
-    """Answers to the held-out questions, with their own pictures or with shuffled ones."""
-    data = places.questions if name == SPLIT else places.shuffled
-    title = "Answers to held-out questions" + ("" if name == SPLIT else ", pictures shuffled")
-    checkpoint = places.checkpoints("vqa") / "checkpoint_last.pt"
-    command = ["fairseq-generate", shown(data), "--user-dir", "user_dir", "--cpu", "--task", "vqa"]
-    command += ["--path", shown(checkpoint), "--gen-subset", SPLIT, "--scoring", "vqa_accuracy"]
+def generate_stage(task: str, name: str, scoring: str, places: Places) -> Stage:
+    """Answers about the held-out pictures ("valid"), or with other pictures ("shuffled")."""
+    data = places.data(task) if name == SPLIT else places.shuffled(task)
+    title = "Answers to the held-out split" + ("" if name == SPLIT else ", pictures shuffled")
+    checkpoint = places.checkpoints(task) / "checkpoint_last.pt"
+    results = places.answers(task, name).parent
+    command = ["fairseq-generate", shown(data), "--user-dir", "user_dir", "--cpu", "--task", task]
+    command += ["--path", shown(checkpoint), "--gen-subset", SPLIT, "--scoring", scoring]
     command += ["--batch-size", "128", "--required-batch-size-multiple", "1"]
     command += ["--nbest", "3", "--beam", "3", "--num-workers", "1"]
-    command += ["--results-path", shown(places.answers(name).parent)]
-    makes = [places.answers(name).parent]
-    return Stage(f"answers-{name}", title, command, makes=makes, show=_generate_line)
+    command += ["--results-path", shown(results)]
+    return Stage(f"{task}-{name}", title, command, makes=[results], show=_generate_line)
 
 
 def _generate_line(line: str) -> str | None:
@@ -169,10 +184,12 @@ def _generate_line(line: str) -> str | None:
     return line.split(":", 2)[-1].strip() if "Translated" in line else None
 
 
-def shuffle_stage(places: Places) -> Stage:
+def shuffle_stage(task: str, places: Places) -> Stage:
+    """A copy of a task's data-bin in which every text stands beside other pictures."""
+    source, dest = places.data(task), places.shuffled(task)
     command: Sequence[str] = [
         *("python", "-m", "examples.demo.shuffle_images"),
-        *(shown(places.questions), shown(places.shuffled), "--split", SPLIT),
+        *(shown(source), shown(dest), "--split", SPLIT),
     ]
-    title = "A copy of the questions with other pictures"
-    return Stage("shuffle", title, command, makes=[places.shuffled])
+    title = "A copy of the data with other pictures"
+    return Stage(f"{task}-shuffle", title, command, makes=[dest])

@@ -14,6 +14,7 @@ _SHOWN = {
     "mlm_accuracy": "masked words right {:.0f} %",
     "itm_accuracy": "matching right {:.0f} %",
     "vqa_score": "VQA score {:.1f} %",
+    "accuracy": "right {:.1f} %",
 }
 
 

@@ -1,13 +1,19 @@
-"""Find and read official VQA v2 and COCO files in a raw folder."""
+"""Find and read official files in a raw folder."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation import vqa_report
 
 PARTS = ("train2014", "val2014")
 
@@ -62,8 +68,32 @@ class VqaSplit:
     image_ids: list[int]
     annotations: list[dict[str, Any]]
 
-    def __len__(self) -> int:
-        return len(self.texts)
+    @property
+    def ids(self) -> list[int]:
+        return self.question_ids
+
+    @property
+    def groups(self) -> list[int]:
+        """Questions about one picture stand or fall together."""
+        return self.image_ids
+
+    @property
+    def answers(self) -> list[str]:
+        """The annotators' most frequent answer to each question, normalised."""
+        return [normalize_answer(a["multiple_choice_answer"]) for a in self.annotations]
+
+    @property
+    def kinds(self) -> list[str]:
+        """yes/no, number or other."""
+        return [a["answer_type"] for a in self.annotations]
+
+    def credits(self, predictions: Sequence[str]) -> NDArray[np.float64]:
+        """The VQA accuracy of each question, 0 to 1."""
+        results = [
+            {"question_id": question, "answer": answer}
+            for question, answer in zip(self.question_ids, predictions, strict=True)
+        ]
+        return np.asarray(vqa_report(results, self.annotations).credits)
 
 
 def question_file(folder: Path, part: str) -> Path:
@@ -101,3 +131,8 @@ def _records(path: Path, key: str) -> list[dict[str, Any]]:
         return json.loads(path.read_text(encoding="utf-8"))[key]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path}: not a JSON object with "{key}" ({error})') from error
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """One object a line, of the files that the world has written."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

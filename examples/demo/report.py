@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.demo.baselines import credits_of, interval, predict_majority, question_only
-from examples.demo.commands import SPLIT, Places
-from examples.demo.raw import VqaSplit, read_vqa_split
+from examples.demo.baselines import interval, predict_majority, text_only
+from examples.demo.commands import SPLIT
+from examples.demo.samples import Samples
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 
@@ -28,17 +28,28 @@ class Row:
     score: float
     low: float
     high: float
-    by_answer_type: dict[str, float]
+    by_kind: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The table, and the gain over the stronger baseline with its bounds."""
+    """The table, and the gain over the stronger baseline with its bounds.
 
-    questions: int
+    Attributes:
+        metric: what the rows hold.
+        noun: what was scored, "questions" say.
+        samples: how many.
+        rows: the model first.
+        gain: points over the stronger baseline: mean, lower and upper bound.
+        shuffled_gain: the same with shuffled pictures.
+    """
+
+    metric: str
+    noun: str
+    samples: int
     rows: list[Row]
-    gain: tuple[float, float, float]  # points: mean, lower and upper bound
-    shuffled_gain: tuple[float, float, float]  # the same with shuffled pictures
+    gain: tuple[float, float, float]
+    shuffled_gain: tuple[float, float, float]
 
     @property
     def passed(self) -> bool:
@@ -46,18 +57,18 @@ class Report:
 
     def text(self) -> str:
         """The table in Markdown."""
-        types = list(self.rows[0].by_answer_type)
-        head = ["VQA accuracy, %", "all", "95 % bounds", *types]
+        kinds = list(self.rows[0].by_kind)
+        head = [f"{self.metric}, %", "all", "95 % bounds", *kinds]
         lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
         for row in self.rows:
-            by_type = [f"{row.by_answer_type[t]:.1f}" for t in types]
+            by_kind = [f"{row.by_kind[kind]:.1f}" for kind in kinds]
             bounds = f"{row.low:.1f} to {row.high:.1f}"
-            lines.append([row.name, f"{row.score:.1f}", bounds, *by_type])
+            lines.append([row.name, f"{row.score:.1f}", bounds, *by_kind])
         table = "\n".join(f"| {' | '.join(line)} |" for line in _aligned(lines))
         mean, low, high = self.gain
         verdict = (
             f"The model is {mean:.1f} points (95 %: {low:.1f} to {high:.1f}) above the stronger "
-            f"baseline on {self.questions} held-out questions; with other pictures, "
+            f"baseline on {self.samples} held-out {self.noun}; with other pictures, "
             f"{self.shuffled_gain[0]:+.1f} points "
             f"(95 %: {self.shuffled_gain[1]:+.1f} to {self.shuffled_gain[2]:+.1f})."
         )
@@ -73,47 +84,60 @@ def _aligned(lines: list[list[str]]) -> list[list[str]]:
     ]
 
 
-def make_report(places: Places, folder: Path) -> Report:
-    """Score the answers of both runs of fairseq-generate against the official files."""
-    train, test = read_vqa_split(folder, "train2014"), read_vqa_split(folder, "val2014")
-    name, words_only = question_only(train, test)
-    majority = credits_of(predict_majority(train, test), test)
-    answered = {key: _credits(places, key, test) for key in (SPLIT, "shuffled")}
+def make_report(
+    metric: str,
+    noun: str,
+    train: Samples,
+    test: Samples,
+    answered: Mapping[str, Sequence[str]],
+) -> Report:
+    """Score the model's answers and what needs no picture.
+
+    Args:
+        metric, noun: for the table.
+        train: what the baselines learn from.
+        test: the held-out samples.
+        answered: the model's answers to them with their own pictures ("valid"), and "shuffled".
+    """
+    name, texts_only = text_only(train, test)
+    majority = test.credits(predict_majority(train, test))
+    model = {key: test.credits(answers) for key, answers in answered.items()}
     rows = [
-        _row("ManagerTower, pictures and questions", answered[SPLIT], test),
-        _row("the same, pictures shuffled", answered["shuffled"], test),
-        _row(f"question only ({name})", words_only, test),
+        _row("ManagerTower, pictures and texts", model[SPLIT], test),
+        _row("the same, pictures shuffled", model["shuffled"], test),
+        _row(f"text only ({name})", texts_only, test),
         _row("majority answer", majority, test),
     ]
-    stronger = max(words_only, majority, key=lambda credits: credits.mean())
-    gains = [interval(answered[key] - stronger, test.image_ids) for key in (SPLIT, "shuffled")]
-    return Report(len(test), rows, gains[0], gains[1])
+    stronger = max(texts_only, majority, key=lambda credits: credits.mean())
+    gains = [interval(model[key] - stronger, test.groups) for key in (SPLIT, "shuffled")]
+    return Report(metric, noun, len(test.texts), rows, gains[0], gains[1])
 
 
-def write_report(report: Report, out: Path, seconds: dict[str, float]) -> None:
+def write_report(report: Report, folder: Path, seconds: dict[str, float]) -> None:
     """table.md and results.json."""
-    (out / "table.md").write_text(report.text(), encoding="utf-8")
+    (folder / "table.md").write_text(report.text(), encoding="utf-8")
     content = {**asdict(report), "passed": report.passed, "seconds": seconds}
-    (out / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _row(name: str, credits: NDArray[np.float64], test: VqaSplit) -> Row:
-    types = np.asarray([a["answer_type"] for a in test.annotations])
-    by_type = {str(t): 100 * float(credits[types == t].mean()) for t in np.unique(types)[::-1]}
-    return Row(name, *interval(credits, test.image_ids), by_type)
+def _row(name: str, credits: NDArray[np.float64], test: Samples) -> Row:
+    kinds = np.asarray(test.kinds)
+    by_kind = {str(kind): 100 * float(credits[kinds == kind].mean()) for kind in np.unique(kinds)}
+    return Row(name, *interval(credits, test.groups), by_kind)
 
 
-def _credits(places: Places, key: str, test: VqaSplit) -> NDArray[np.float64]:
-    """Credit of each question of ``test`` from what fairseq-generate wrote."""
-    split = DataBin(places.questions).split(SPLIT)
-    path = places.answers(key)
+def read_answers(path: Path, data: Path, ids: Sequence[Hashable]) -> list[str]:
+    """The answer to each sample from what fairseq-generate wrote of the data-bin.
+
+    Raises UserError if one was not answered.
+    """
+    split = DataBin(data).split(SPLIT)
     with path.open(encoding="utf-8") as lines:
-        best = best_answers(lines)
-    answers = {split.sample_id(row): answer for row, answer in best.items()}
-    lacking = [q for q in test.question_ids if q not in answers]
+        answers = {split.sample_id(row): answer for row, answer in best_answers(lines).items()}
+    lacking = [one for one in ids if one not in answers]
     if lacking:
-        raise UserError(f"{path}: has no answer to {len(lacking)} questions, as {lacking[0]}")
-    return credits_of([answers[question] for question in test.question_ids], test)
+        raise UserError(f"{path}: has no answer to {len(lacking)} samples, as {lacking[0]}")
+    return [answers[one] for one in ids]
 
 
 def best_answers(lines: Iterable[str]) -> dict[int, str]:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from examples.demo.baselines import (
-    credits_of,
     interval,
     main,
     predict_by_string,
     predict_by_words,
     predict_majority,
-    question_only,
+    text_only,
 )
 from examples.demo.raw import VqaSplit, find_raw, read_vqa_split
-from examples.demo.report import Report, Row, best_answers
+from examples.demo.report import Report, Row, best_answers, make_report
+from examples.demo.samples import LabelSamples
 from examples.demo.shuffle_images import shuffle_images
 from examples.demo.world.layouts.coco import coco_pictures
 from examples.demo.world.layouts.vqav2 import write_vqa
@@ -55,14 +55,14 @@ def test_majority_and_question_strings() -> None:
     test = split_of(("What is it?", "cat"), ("How many dogs?", "2"), ("Why?", "cat"))
     assert len(set(predict_majority(TRAIN, test))) == 1
     assert predict_by_string(TRAIN, test)[:2] == ["cat", "3"]
-    assert list(credits_of(["cat", "3", "cat"], test)) == [1.0, 0.0, 1.0]
+    assert list(test.credits(["cat", "3", "cat"])) == [1.0, 0.0, 1.0]
 
 
 def test_question_words_learn_and_the_stronger_is_reported() -> None:
     test = split_of(("What is it?", "cat"), ("How many cats?", "3"))
     assert predict_by_words(TRAIN, test) == ["cat", "3"]
-    name, credits = question_only(TRAIN, test)
-    assert name in ("question string", "question words") and credits.mean() == 1.0
+    name, credits = text_only(TRAIN, test)
+    assert name in ("whole string", "words") and credits.mean() == 1.0
 
 
 def test_one_answer_only_still_gives_a_baseline() -> None:
@@ -87,11 +87,11 @@ def test_question_only_of_the_world_stays_within_its_range(tmp_path: Path) -> No
     raw = tmp_path
     write_vqa(raw, raw, seed=1, parts=parts, per_image=6)
     train, test = (read_vqa_split(raw, part) for part in ("train2014", "val2014"))
-    _, credits = question_only(train, test)
-    majority = credits_of(predict_majority(train, test), test)
+    _, credits = text_only(train, test)
+    majority = test.credits(predict_majority(train, test))
     assert 0.15 < majority.mean() < 0.35 < credits.mean() < 0.50
     truth = [a["multiple_choice_answer"] for a in test.annotations]
-    assert credits_of(truth, test).mean() == 1.0
+    assert test.credits(truth).mean() == 1.0
 
 
 def test_command_prints_both(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +149,23 @@ def test_best_answers_are_the_first_hypotheses() -> None:
 
 def test_report_needs_the_lower_bound() -> None:
     row = Row("model", 60.0, 58.0, 62.0, {"yes/no": 70.0})
-    passing = Report(100, [row], (12.0, 10.5, 13.5), (-1.0, -2.0, 0.0))
+    passing = Report("accuracy", "pairs", 100, [row], (12.0, 10.5, 13.5), (-1.0, -2.0, 0.0))
     assert passing.passed and "| model" in passing.text() and "12.0 points" in passing.text()
-    assert not Report(100, [row], (12.0, 9.5, 13.5), (0.0, 0.0, 0.0)).passed
-    assert json.dumps(passing.rows[0].by_answer_type)
+    assert "100 held-out pairs" in passing.text() and "| accuracy, %" in passing.text()
+    failing = Report("accuracy", "pairs", 100, [row], (12.0, 9.5, 13.5), (0.0, 0.0, 0.0))
+    assert not failing.passed
+    assert json.dumps(passing.rows[0].by_kind)
+
+
+def test_table_of_a_task_with_labels() -> None:
+    """The model's row, and its gain over the stronger baseline, by label."""
+    labels = ["yes", "no"] * 20
+    train = LabelSamples(["is it ?"] * 3, ["a", "b", "c"], ["1", "1", "2"], ["yes", "yes", "no"])
+    test = LabelSamples(
+        ["is it ?"] * 40, [str(i) for i in range(40)], [str(i // 4) for i in range(40)], labels
+    )
+    answered = {"valid": labels, "shuffled": ["yes"] * 40}
+    report = make_report("accuracy", "statements", train, test, answered)
+    assert [row.score for row in report.rows] == [100, 50, 50, 50]
+    assert report.rows[0].by_kind == {"no": 100, "yes": 100}
+    assert report.gain[0] == 50 and report.shuffled_gain == (0, 0, 0) and report.passed

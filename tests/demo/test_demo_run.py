@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo.commands import Places, Settings
 from examples.demo.progress import TrainingProgress, bars
-from examples.demo.run import main
+from examples.demo.raw import RawFolders
+from examples.demo.run import DEMOS, main
 from examples.demo.stages import ROOT, Runner, Stage, clock
 from mt_fairseq.errors import UserError
 
@@ -75,8 +77,10 @@ def test_progress_of_training_and_of_bars() -> None:
 def test_mistakes_come_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="no such folder"):
         main(["--raw", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")])
-    with pytest.raises(UserError, match="--vqa-updates 0"):
-        main(["--vqa-updates", "0", "--out", str(tmp_path / "out")])
+    with pytest.raises(UserError, match="--finetuning-updates 0"):
+        main(["--finetuning-updates", "0", "--out", str(tmp_path / "out")])
+    with pytest.raises(UserError, match=r"goes with --task vqa; .* examples/nlvr2/README"):
+        main(["--task", "nlvr2", "--raw", str(tmp_path), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="other things"):
@@ -91,23 +95,46 @@ def test_whole_run_on_a_folder_of_ones_own(world: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, str(ROOT / "examples" / "demo" / "run.py"),
         "--raw", str(world), "--out", str(out), "--vocab-size", "200", "--image-size", "32",
-        "--batch-size", "16", "--pretraining-updates", "2", "--vqa-updates", "2",
+        "--batch-size", "16", "--pretraining-updates", "2", "--finetuning-updates", "2",
     ]  # fmt: skip
     texts = []
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         texts.append(done.stdout)
-    stages = ["captions", "questions", "pretraining", "vqa", "answers-valid", "shuffle"]
-    stages.append("answers-shuffled")
-    results = json.loads((out / "results.json").read_text())
+    stages = ["captions", "pretraining", "vqa-data", "vqa", "vqa-valid", "vqa-shuffle"]
+    stages.append("vqa-shuffled")
+    folder = out / "results" / "vqa"
+    results = json.loads((folder / "results.json").read_text())
     assert list(results["seconds"]) == stages
-    assert len(results["rows"]) == 4 and results["questions"] == 16 * 6
-    assert (out / "table.md").read_text() in texts[0] and (out / "table.md").read_text() in texts[1]
+    assert len(results["rows"]) == 4 and results["samples"] == 16 * 6
+    table = (folder / "table.md").read_text()
+    assert table in texts[0] and table in texts[1]
     assert texts[1].count("done before") == len(stages)
     assert texts[0].count("$ fairseq-train") == 2 and texts[0].count("$ fairseq-generate") == 2
     for name in ("pretraining", "vqa"):
         assert any((out / "tensorboard" / name).rglob("events.out.tfevents*"))
-    last = (out / "answers" / "valid" / "generate-valid.txt").read_text().splitlines()[-1]
+    last = (folder / "valid" / "generate-valid.txt").read_text().splitlines()[-1]
     printed = re.search(r"accuracy\D+([\d.]+)", last, re.IGNORECASE)
     assert printed and abs(float(printed[1]) - results["rows"][0]["score"]) < 0.01, last
+
+
+def test_tasks_share_the_world_and_pretraining(tmp_path: Path) -> None:
+    """What each task runs after them; the raw files that they read are those that it writes."""
+    places, settings = Places(tmp_path), Settings()
+    raw = RawFolders(tmp_path / "raw/vqav2", tmp_path / "raw/coco", tmp_path / "raw/coco")
+    for name, kind in DEMOS.items():
+        stages = {stage.name: list(stage.command) for stage in kind(places, settings, raw).stages()}
+        first = [] if name == "vqa" else [f"{name}-world"]
+        later = [f"{name}-data", name, f"{name}-valid", f"{name}-shuffle", f"{name}-shuffled"]
+        assert list(stages) == first + later
+        tuning = stages[name]
+        assert tuning[tuning.index("--task") + 1] == name
+        checkpoint = tuning[tuning.index("--finetune-from-model") + 1]
+        assert checkpoint == str(tmp_path / "checkpoints/pretraining/checkpoint_last.pt")
+        data = stages[f"{name}-data"]
+        assert data[data.index("--tokenizer") + 1] == str(tmp_path / "data-bin/coco")
+        if first:
+            world = stages[f"{name}-world"]
+            raw_of = data[data.index("--raw") + 1]
+            assert raw_of.startswith(world[world.index("--out") + 1])

@@ -23,7 +23,7 @@ from examples.demo.world.layouts.snli_ve import write_snli_ve
 from examples.demo.world.layouts.vqav2 import write_vqa
 from mt_fairseq.errors import UserError
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 COCO = ("coco", "vqav2", "refcoco")  # these share the folder of COCO pictures
 DATASETS = (*COCO, "flickr30k", "snli_ve", "nlvr2")
 
@@ -145,8 +145,8 @@ def _nlvr2(
     out: Path, config: WorldConfig, progress: Callable[[str, int, int], None]
 ) -> list[Picture]:
     """nlvr2/: sentences and pairs."""
-    small = max(2, config.held_out // 12)
-    counts = {"train": max(2, config.train // 12), "dev": small, "test1": small}
+    small = max(2, config.held_out // 6)
+    counts = {"train": max(2, config.train // 5), "dev": small, "test1": small}
     sets = nlvr2_sets(config.seed, counts)
     write_nlvr2(out / "nlvr2", config.seed, sets)
     return _draw(out, _rooted(nlvr2_pictures(sets), "nlvr2"), "nlvr2", progress)

@@ -176,6 +176,8 @@ def test_layers(golden: Callable[..., Golden]) -> None:
         layer = name.removesuffix(".text").removesuffix(".mlm").removesuffix(".pos")
         layer = layer.removesuffix(".neg")
         if layer in passes:
+            if name.endswith(("4.pos", "4.neg")):
+                theirs = theirs[:, :1]  # of the last layer, matching needs position 0 alone
             same_size = [ours for ours in passes[layer] if ours.shape == theirs.shape]
             assert min(difference(ours, theirs) for ours in same_size) < BOUND, name
             compared += 1

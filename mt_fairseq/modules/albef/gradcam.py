@@ -33,10 +33,9 @@ def word_maps(
         (B, T, rows, columns), not negative; zero for padding.
     """
     text, image = network.encode_text(tokens), network.encode_images(images)
-    with (
-        torch.enable_grad(),
-        record_attention(network.fusion.layers[layer].cross_attention) as seen,
-    ):
+    attention = network.fusion.layers[layer].get_submodule("cross_attention")
+    assert isinstance(attention, MultiHeadAttention)
+    with torch.enable_grad(), record_attention(attention) as seen:
         logits = head(network.pool(network.fuse(text, image)))
         cam = _positive_influence(logits[:, MATCH].sum(), seen[0])
     return _patches(cam * text.mask[:, :, None], network)

@@ -1,5 +1,7 @@
 """easy-VQA's train split (github.com/vzhou842/easy-VQA) as JSON lines, the last tenth held back.
 
+Writes train.jsonl, valid.jsonl, and open.jsonl: those of train that yes or no does not answer.
+
 python examples/easy_vqa/to_jsonl.py EASY_VQA/data --out RAW
 """
 
@@ -15,7 +17,7 @@ HELD_BACK = 10  # one picture in so many, the last ones, is for validation
 
 
 def convert(data: Path, out: Path) -> dict[str, int]:
-    """Write train.jsonl and valid.jsonl; returns how many questions each holds.
+    """Write a file a split; returns how many questions each holds.
 
     Raises UserError if ``data`` is not the folder that holds ``train/questions.json``.
     """
@@ -25,11 +27,13 @@ def convert(data: Path, out: Path) -> dict[str, int]:
     questions = json.loads(source.read_text())
     pictures = sorted({image for _, _, image in questions})
     held_back = set(pictures[-(len(pictures) // HELD_BACK) :])
-    lines: dict[str, list[str]] = {"train": [], "valid": []}
+    lines: dict[str, list[str]] = {"train": [], "open": [], "valid": []}
     for question, answer, image in questions:
         path = (data / "train" / "images" / f"{image}.png").resolve()
-        record = {"image": str(path), "text": question, "answers": [answer]}
-        lines["valid" if image in held_back else "train"].append(json.dumps(record))
+        line = json.dumps({"image": str(path), "text": question, "answers": [answer]})
+        lines["valid" if image in held_back else "train"].append(line)
+        if image not in held_back and answer not in ("yes", "no"):
+            lines["open"].append(line)
     out.mkdir(parents=True, exist_ok=True)
     for split, records in lines.items():
         (out / f"{split}.jsonl").write_text("\n".join(records) + "\n")

@@ -7,7 +7,6 @@ checkpoint knows.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shlex
 import sys
@@ -30,16 +29,20 @@ written to --out:
   generate-S.txt   fairseq-generate's own output
   and what an evaluation server or official script takes, where the task has one: every sample of
   the split, in order, each once (VQA: evalai.json; NLVR2: nlvr2.csv)
+  with --shard only generate-S.txt and what `merge` reads: part.json, answers.jsonl
 
 Splits without answers (test, testdev) get the same files, the score left empty.
 
 What stands after -- goes to fairseq-generate as it is.
-`compare A B` (see `compare --help`) says whether one of two results is better than the other.
+`compare A B` (see `compare --help`) says whether one of two results is better than the other;
+`merge PART...` (see `merge --help`) joins what several processes answered with --shard.
 
 examples:
   python -m mt_fairseq.evaluate checkpoints/vqa data-bin/vqav2 --split valid --out results/valid
   python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
       --batch-size 64 --out results/test -- --seed 2
+  python -m mt_fairseq.evaluate checkpoints/coco data-bin/coco --split test --shard 1/8 \
+      --out parts/1 -- --retrieval-topk 256
   python -m mt_fairseq.evaluate compare results/bridgetower results/managertower
 """
 
@@ -62,6 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=32, help="samples a batch (default: 32)")
     parser.add_argument("--nbest", type=int, default=5, help="answers to keep (default: 5)")
     parser.add_argument("--num-workers", type=int, default=2, help="processes that read images")
+    parser.add_argument(
+        "--shard", metavar="I/N", help="answer the I-th of N parts; `merge` joins all N"
+    )
     parser.add_argument("--image-size", help="another resolution than the checkpoint's")
     parser.add_argument("--max-text-len", type=int, help="another text length than its own")
     parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
@@ -99,27 +105,17 @@ def generate_arguments(
         arguments += ["--image-size", args.image_size]
     if args.max_text_len:
         arguments += ["--max-text-len", str(args.max_text_len)]
+    if args.shard:
+        from mt_fairseq.evaluation.merge import parse_shard
+
+        number, count = parse_shard(args.shard)
+        arguments += ["--distributed-world-size", str(count), "--distributed-rank", str(number - 1)]
     return arguments + [f"--{flag}" for flag in ("cpu", "fp16") if getattr(args, flag)]
 
 
 def generated_name(split: str) -> str:
     """The file that fairseq-generate writes."""
     return f"generate-{split}.txt"
-
-
-def check_output(folder: Path, names: list[str], overwrite: bool) -> None:
-    """Make the folder; UserError if results lie there already and are not to be replaced."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: is a file; name a folder")
-    present = [name for name in names if (folder / name).exists()]
-    if present and not overwrite:
-        raise UserError(
-            f"--out {folder}: holds {present[0]} already; name another folder or add --overwrite"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
 
 
 def run_generate(arguments: list[str]) -> TaskScorer:
@@ -144,39 +140,22 @@ def run_generate(arguments: list[str]) -> TaskScorer:
         raise
 
 
-def write_results(
-    folder: Path, generated: Path, scorer: TaskScorer, records: list[dict[str, Any]]
-) -> None:
-    """Move fairseq's output, and write what the scorer gives but for the score."""
-    from mt_fairseq.data.files import write_text
-
-    generated.replace(folder / generated.name)
-    lines = [json.dumps(record, ensure_ascii=False) for record in records]
-    write_text(folder / RESULTS, "".join(line + "\n" for line in lines))
-    for name, content in scorer.submissions().items():
-        write_text(folder / name, content)
-
-
 def evaluate(
     args: argparse.Namespace, checkpoint: Path, state: dict[str, Any], arguments: list[str]
 ) -> str:
-    """Answer the split, write everything to ``args.out``, and give the score in words.
+    """Answer the split, or a part of it, write everything to ``args.out``, and say the score.
 
-    The folder keeps what it holds until all is computed. score.json goes first and comes last, so
-    that its presence means that all is there and fits.
+    The folder keeps what it holds until all is computed.
     """
-    from mt_fairseq.data.files import write_text
+    from mt_fairseq.evaluation.merge import write_part
+    from mt_fairseq.evaluation.run_files import write_run
 
     command = shlex.join([*arguments, "--results-path", str(args.out)])
     print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
     started = time.time()
     with tempfile.TemporaryDirectory(prefix=".running-", dir=args.out) as running:
         scorer = run_generate([*arguments, "--results-path", running])
-        missing = len(scorer.missing())
-        if missing:
-            raise UserError(f"{missing} samples of split {args.split} were not answered")
-        records = scorer.records()
-        score = {
+        facts = {
             "checkpoint": str(checkpoint),
             "data": args.data,
             "split": args.split,
@@ -184,13 +163,15 @@ def evaluate(
             "image_size": args.image_size or "x".join(map(str, state["image_size"])),
             "max_text_len": args.max_text_len or state["max_text_len"],
             "scoring": scorer.name,
-            "samples": len(records),
-            **scorer.score_report(),
-            "seconds": round(time.time() - started, 1),
+            "nbest": args.nbest,
+            "further_options": args.further,
         }
-        (args.out / SCORE).unlink(missing_ok=True)
-        write_results(args.out, Path(running) / generated_name(args.split), scorer, records)
-        write_text(args.out / SCORE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
+        seconds = time.time() - started
+        generated = Path(running) / generated_name(args.split)
+        if args.shard:
+            write_part(args.out, facts, args.shard, scorer, seconds, generated)
+        else:
+            write_run(args.out, facts, scorer, seconds, generated)
     return str(scorer.result_string())
 
 
@@ -205,24 +186,47 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
+def check_split(args: argparse.Namespace, samples: int) -> None:
+    """UserError for a split without samples, or with too few batches for ``--shard``."""
+    from mt_fairseq.evaluation.merge import parse_shard
+
+    if not samples:
+        raise UserError(f"{args.data}: split {args.split} has no samples")
+    batches = -(-samples // args.batch_size)
+    if args.shard and parse_shard(args.shard)[1] > batches:
+        raise UserError(
+            f"--shard {args.shard}: split {args.split} makes {batches} batches of "
+            f"{args.batch_size}; take fewer parts or a smaller --batch-size"
+        )
+
+
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["compare"]:
         from mt_fairseq import compare
 
         return compare.main(argv[1:])
+    if argv[:1] == ["merge"]:
+        quiet_libraries()
+        from mt_fairseq.evaluation import merge
+
+        return merge.main(argv[1:])
     args = parse(argv)
     quiet_libraries()
     from mt_fairseq.data.data_bin import DataBin
+    from mt_fairseq.evaluation.merge import ANSWERS, PART
+    from mt_fairseq.evaluation.run_files import check_output
     from mt_fairseq.models.checkpoint import find_checkpoint, read_checkpoint
 
     checkpoint = find_checkpoint(args.checkpoint)
     state = read_checkpoint(checkpoint)["task_state"]
     scorer = scorer_of(checkpoint, state["task"])
     arguments = generate_arguments(args, checkpoint, state["task"], scorer.name)
-    if not len(DataBin(args.data).split(args.split)):
-        raise UserError(f"{args.data}: split {args.split} has no samples")
-    names = [SCORE, RESULTS, *scorer.submission_files, generated_name(args.split)]
+    check_split(args, len(DataBin(args.data).split(args.split)))
+    generated = generated_name(args.split)
+    names = [SCORE, RESULTS, *scorer.submission_files, generated]
+    if args.shard:
+        names = [PART, ANSWERS, generated]
     check_output(args.out, names, args.overwrite)
     print(evaluate(args, checkpoint, state, arguments))
     written = [name for name in names if (args.out / name).is_file()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,7 +51,9 @@ class LabelResults:
         self.data_bin = data_bin
         self.split_name = split
         self.split = data_bin.split(split)
-        self.labels = data_bin.labels
+        self.labels = list(data_bin.labels)
+        self.options: dict[str, Any] = {}
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
         self._answers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, ids: list[int], hypotheses: list[list[Hypothesis]]) -> None:
@@ -69,6 +71,21 @@ class LabelResults:
     def missing(self) -> list[int]:
         """Rows of the split without an answer."""
         return [index for index in range(len(self.split)) if index not in self._answers]
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Row, answers in words and scores of each sample."""
+        for index, (classes, scores) in self._answers.items():
+            answers = [self.labels[c] for c in classes]
+            yield {"row": index, "answers": answers, "scores": scores.tolist()}
+
+    def load(self, answer: dict[str, Any]) -> None:
+        """Inverse of ``dump``; answers that are no classes (free ones) become further labels."""
+        for label in answer["answers"]:
+            if label not in self._numbers:
+                self._numbers[label] = len(self.labels)
+                self.labels.append(label)
+        numbers = np.array([self._numbers[label] for label in answer["answers"]], np.int32)
+        self._answers[answer["row"]] = numbers, np.array(answer["scores"], np.float32)
 
     def __iter__(self) -> Iterator[Prediction]:
         """Predictions in the order of the split."""

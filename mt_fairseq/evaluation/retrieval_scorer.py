@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import register_scorer
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.evaluation.generator import Hypothesis
 from mt_fairseq.evaluation.recall import CUTS, RecallReport, recall_report
 from mt_fairseq.evaluation.retrieval_items import DIRECTIONS, ItemDictionary, RetrievalItems
@@ -42,6 +44,7 @@ class RetrievalResults:
         self.items = items
         self.dictionary = dictionary
         self.direction = direction
+        self.options = {"direction": direction}
         self.found: dict[int, Found] = {}
 
     def add(self, ids: list[int], hypotheses: list[list[Hypothesis]]) -> None:
@@ -54,6 +57,16 @@ class RetrievalResults:
     def missing(self) -> list[int]:
         """Queries without an answer."""
         return [q for q in self.items.queries(self.direction) if q not in self.found]
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Query, rank, items and scores of each answer."""
+        for query, found in self.found.items():
+            yield {"query": query, **asdict(found)}
+
+    def load(self, answer: dict[str, Any]) -> None:
+        """Inverse of ``dump``, one answer at a time."""
+        found = Found(answer["rank"], answer["items"], answer["scores"])
+        self.found[answer["query"]] = found
 
     def image(self, query: int) -> int:
         """Number of the image that a query is, or that its text describes."""
@@ -100,6 +113,11 @@ class RecallScorer(TaskScorer):
 
     name = "recall"
     answers: RetrievalResults
+
+    @classmethod
+    def collection(cls, data_bin: DataBin, split: str, **options: Any) -> RetrievalResults:
+        dictionary = ItemDictionary(data_bin.tokenizer)
+        return RetrievalResults(RetrievalItems(data_bin, split), dictionary, **options)
 
     def score_report(self) -> dict[str, Any]:
         """The mean recall, RSUM, and each direction's recalls."""

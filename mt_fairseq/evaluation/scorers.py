@@ -10,6 +10,7 @@ from typing import Any
 from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import register_scorer
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.evaluation.intervals import wilson_interval
 from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency, nlvr2_submission
 from mt_fairseq.evaluation.results import LabelResults, Prediction
@@ -41,6 +42,10 @@ class LabelScorer(TaskScorer):
     """A scorer of label answers: each prediction has a credit."""
 
     answers: LabelResults
+
+    @classmethod
+    def collection(cls, data_bin: DataBin, split: str, **options: Any) -> LabelResults:
+        return LabelResults(data_bin, split, **options)
 
     def credit(self, prediction: Prediction) -> float:
         """Credit from 0 to 1 of a prediction that has a reference."""

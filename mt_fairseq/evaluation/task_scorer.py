@@ -7,12 +7,14 @@ what the model answered, and the scorer reads that collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import BaseScorer
 
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 
 TASK_SCORERS = {
@@ -25,13 +27,25 @@ TASK_SCORERS = {
 
 
 class Collection(Protocol):
-    """Answers to a split, as they come in."""
+    """Answers to a split, as they come in.
+
+    Attributes:
+        options: what ``TaskScorer.collection`` needs to make an empty one, as plain values.
+    """
+
+    options: dict[str, Any]
 
     def add(self, ids: list[int], hypotheses: list[Any]) -> None:
         """Take a batch's hypotheses; ``ids`` are the samples' rows in the split."""
 
     def missing(self) -> list[int]:
         """Rows of the split without an answer."""
+
+    def dump(self) -> Iterable[dict[str, Any]]:
+        """The answers that came in, each as plain values."""
+
+    def load(self, answer: dict[str, Any]) -> None:
+        """Take an answer that ``dump`` gave in another process."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,11 @@ class TaskScorer(BaseScorer):
             raise UserError(f"--scoring {self.name} scores --task {' and '.join(tasks)} only")
         self.task = _collected.task
         self.answers: Any = _collected.answers
+
+    @classmethod
+    def collection(cls, data_bin: DataBin, split: str, **options: Any) -> Collection:
+        """An empty collection, to be filled with the answers of several processes."""
+        raise NotImplementedError
 
     def missing(self) -> list[int]:
         """Rows of the split without an answer."""

@@ -110,6 +110,11 @@ class RankingTask(GatheringTask):
             )
         if topk is None and contrastive:
             topk = DEFAULT_TOPK
+        if topk != 0 and "itm" not in models[0].heads:
+            raise UserError(
+                "this model has no head for image-text matching to rank pairs with; "
+                "--retrieval-topk 0 ranks by similarity alone"
+            )
         (dataset,) = (d for d in self.datasets.values() if isinstance(d, QueryDataset))
         workload = Workload(
             topk=topk,

@@ -150,7 +150,7 @@ def test_ranks_of_a_real_model_equal_those_of_all_pairs():
         (lists[1], similarity.T, logits.T, torch.arange(IMAGES)[:, None] == owners),
     ):
         top = torch.zeros_like(sims, dtype=torch.bool).scatter(1, sims.topk(3).indices, True)
-        exhaustive = torch.where(top, scores + 1e6, sims)
+        exhaustive = torch.where(top, scores.double() + 1e6, sims.double())
         order = exhaustive.argsort(dim=1, descending=True)
         assert own.best(3)[0].tolist() == order[:, :3].tolist()
         assert own.ranks().tolist() == (right.gather(1, order).int().argmax(1) + 1).tolist()

@@ -23,8 +23,9 @@ class Result:
         unit: of all rates.
         ours: label of the contestant that counts.
         peer: label of the contestant it is compared with.
-        target: what the median of ``ours`` should reach.
+        target: what the median of ``ours`` should reach, or with ``target_is_ratio`` the ratio.
         runs: label -> rate of every round; the contestants take turns within a round.
+        target_is_ratio: whether the target is about ``ratio``.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Result:
     peer: str
     target: float
     runs: dict[str, list[float]]
+    target_is_ratio: bool = False
     machine: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,8 +45,9 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether the median reaches the target."""
-        return statistics.median(self.runs[self.ours]) >= self.target
+        """Whether the median, or the ratio, reaches the target."""
+        reached = self.ratio if self.target_is_ratio else statistics.median(self.runs[self.ours])
+        return reached >= self.target
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -55,12 +58,13 @@ class Result:
         lines = [f"{self.name} ({self.unit}), {len(self.runs[self.ours])} rounds"]
         for label, rates in self.runs.items():
             low, high = min(rates), max(rates)
-            lines.append(
-                f"  {label:<34} {statistics.median(rates):>12,.0f}   ({low:,.0f} to {high:,.0f})"
-            )
+            median = statistics.median(rates)
+            digits = 0 if median >= 1000 else 1
+            spread = f"({low:,.{digits}f} to {high:,.{digits}f})"
+            lines.append(f"  {label:<34} {median:>12,.{digits}f}   {spread}")
         verdict = "met" if self.met else "NOT met"
-        lines.append(f"  {self.ratio:.2f} times the peer ({self.peer}); target "
-                     f"{self.target:,.0f}: {verdict}")  # fmt: skip
+        target = f"{self.target:g} times" if self.target_is_ratio else f"{self.target:,.0f}"
+        lines.append(f"  {self.ratio:.2f} times the peer ({self.peer}); target {target}: {verdict}")
         return "\n".join(lines)
 
 

@@ -81,7 +81,7 @@ def add_caption(figure: Figure, caption: str) -> None:
     """Write the caption under the panels, wrapped to the figure's width."""
     characters = max(30, int(figure.get_figwidth() * 19))
     figure.supxlabel(
-        "\n".join(textwrap.wrap(caption, characters)),
+        "\n".join(textwrap.wrap(caption, characters, break_on_hyphens=False)),
         fontsize=7,
         color="0.25",
         multialignment="left",
@@ -95,14 +95,16 @@ def add_legend(figure: Figure, title: str) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             lines.setdefault(label, handle)
-    room = max(1, int(figure.get_figwidth() * 10) // (8 + max(map(len, lines))))
+    sample, character = 0.75, 0.06  # inches
+    room = max(1, int(figure.get_figwidth() / (sample + character * max(map(len, lines)))))
+    rows = -(-len(lines) // room)
     figure.legend(
         lines.values(),
         lines.keys(),
         title=title,
         title_fontsize=7,
         handlelength=3.6,
-        ncols=min(len(lines), room),
+        ncols=-(-len(lines) // rows),
         loc="outside upper center",
     )
 

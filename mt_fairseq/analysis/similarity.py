@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mt_fairseq.analysis.figures import (
+    PANEL,
     Output,
     add_caption,
     add_legend,
@@ -38,6 +39,7 @@ from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import Manager
 
+WIDE = (4.6, 2.8)  # inches: a single panel with room for the legend
 NAME = "similarity"
 PARTS = ("uni-modal", "cross-modal")
 NOTE = "Mean over tokens of a sample, then over samples. The first manager has no cross-modal part"
@@ -144,7 +146,7 @@ def consecutive_similarities(model: TwoTowerModel, passes: Iterable[Pass]) -> li
 def draw_similarities(models: dict[str, Sequence[Similarity]], caption: str) -> Figure:
     """A panel a model: pairs of managers on the x axis, a line a modality and part."""
     with drawing():
-        figure, panels = new_figure(1, len(models))
+        figure, panels = new_figure(1, len(models), WIDE if len(models) == 1 else PANEL)
         lowest = min(s.mean for found in models.values() for s in found)
         for axes, (label, found) in zip(panels.flat, models.items(), strict=True):
             for number, (modality, part) in enumerate((m, p) for p in PARTS for m in MODALITIES):

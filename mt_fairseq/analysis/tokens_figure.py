@@ -62,7 +62,7 @@ def draw_image_weights(found: TokenWeights, caption: str) -> Figure:
                 axes.set_ylabel(
                     "" if column else f"cross-modal layer {row + 1}", fontsize=7, labelpad=2
                 )
-        bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.8, pad=0.02)
+        bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.8, pad=0.02, aspect=40)
         bar.set_label("aggregation weight (share of 1)")
         add_caption(figure, caption)
     return figure
@@ -105,7 +105,7 @@ def draw_text_weights(found: TokenWeights, caption: str) -> Figure:
                 axes.set_xlim(0, width)
                 if line is lines[0]:
                     axes.set_title(f"cross-modal layer {number}", fontsize=8, loc="left", pad=3)
-        bar = figure.colorbar(drawn, ax=panels, shrink=0.9, pad=0.01)
+        bar = figure.colorbar(drawn, ax=panels, shrink=0.9, pad=0.01, aspect=40)
         bar.set_label("aggregation weight (share of 1)")
         add_caption(figure, caption)
     return figure

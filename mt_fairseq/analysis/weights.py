@@ -159,7 +159,7 @@ def _draw_panel(axes: Axes, modality: str, managers: list[ManagerWeights]) -> No
     axes.set_xticks(range(len(names)), names)
     letter, encoder = LETTERS[modality], ENCODERS[modality]
     previous = f", {PREVIOUS}: cross-modal layer" if names[-1][0] == PREVIOUS else ""
-    axes.set_xlabel(f"expert ({letter}: layer of the {encoder} encoder{previous})")
+    axes.set_xlabel(f"expert ({letter}: {encoder} encoder layer{previous})")
     axes.set_ylabel("aggregation weight (share of 1)")
 
 

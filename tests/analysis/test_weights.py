@@ -167,7 +167,7 @@ def test_command_on_a_trained_model(vqa_checkpoint: Path, vqa_bin: Path, tmp_pat
              r["cross_modal_layer"] == "3"]  # fmt: skip
     assert third == pytest.approx(direct_mean(vqa_checkpoint, vqa_bin, "valid", 3), abs=1e-6)
     drawn = (out / "weights.svg").read_text()
-    for words in ("textual managers", "expert (V: layer of the vision encoder)", "share of 1",
+    for words in ("textual managers", "expert (V: vision encoder layer)", "share of 1",
                   "managertower_tiny AAUE; split valid of", "7 samples"):  # fmt: skip
         assert words in drawn, words
     assert (out / "weights.png").read_bytes()[:4] == b"\x89PNG"

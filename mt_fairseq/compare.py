@@ -14,6 +14,13 @@ from mt_fairseq.evaluation.runs import RunPair, pair_runs, read_run
 if TYPE_CHECKING:
     from mt_fairseq.data.images import ImageStore
 
+CREDITS = {
+    "vqa_accuracy": "VQA accuracy",
+    "accuracy": "right or wrong",
+    "recall": "a right item ranked first: R@1, both directions",
+}
+"""What a sample's credit is, by scorer."""
+
 EPILOG = """\
 A and B are folders that `python -m mt_fairseq.evaluate` wrote (--out), of the same split.
 
@@ -87,7 +94,9 @@ def report(pair: RunPair, resamples: int = RESAMPLES, seed: int = 1) -> str:
     a, b = pair.credits
     pictures = pair.pictures
     whole = compare_credits(a, b, pictures, resamples, seed)
+    meaning = CREDITS.get(str(pair.a.score.get("scoring")), "of each sample")
     lines = [
+        f"mean credit in percent ({meaning})",
         f"A  {_score(whole.a)}  {pair.a.folder}  ({pair.a.score.get('checkpoint')})",
         f"B  {_score(whole.b)}  {pair.b.folder}  ({pair.b.score.get('checkpoint')})",
         "",

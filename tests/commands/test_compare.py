@@ -49,7 +49,7 @@ def test_two_evaluations_of_a_checkpoint(vqa_checkpoint, question_bin, tmp_path,
     printed = capsys.readouterr().out
     scores = [json.loads((tmp_path / name / "score.json").read_text())["score"] for name in "ab"]
     assert f"B - A  {scores[1] - scores[0]:+.2f} points" in printed
-    assert printed.startswith(f"A  {scores[0]:.2f}  {tmp_path / 'a'}")
+    assert f"(VQA accuracy)\nA  {scores[0]:.2f}  {tmp_path / 'a'}" in printed
     flipped = page.read_text(encoding="utf-8").count("<figure>")
     assert f"{flipped} of {flipped} samples that flipped" in printed
 

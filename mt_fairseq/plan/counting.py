@@ -1,0 +1,120 @@
+"""Operations and memory of a step, counted on the meta device: no weights, no time.
+
+Every part of the model runs once, on one text, one image or one pair. What autograd keeps for the
+backward pass is counted tensor by tensor; attention is taken as a fused kernel, which keeps its
+inputs, its output and one number a query, never the attention weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.modules.outputs import ImageStates, TextStates
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one forward pass: floating-point operations, and bytes kept for the backward pass."""
+
+    operations: float
+    kept: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.operations + other.operations, self.kept + other.kept)
+
+    def __mul__(self, times: float) -> Cost:
+        return Cost(self.operations * times, self.kept * times)
+
+
+class _FusedAttention(torch.autograd.Function):
+    """Keeps what a fused attention kernel keeps."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        out = query.new_empty((*query.shape[:-1], value.shape[-1]))
+        normaliser = torch.empty(query.shape[:-1], device=query.device)
+        ctx.save_for_backward(query, key, value, out, normaliser)
+        return out
+
+
+class _FusedAttentionMode(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is F.scaled_dot_product_attention:
+            return _FusedAttention.apply(*args[:3])
+        return func(*args, **(kwargs or {}))
+
+
+def count(run: Callable[[], object], model: nn.Module) -> Cost:
+    """The cost of ``run()``, which must run parts of ``model`` on the meta device."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        run()
+    own = {t.untyped_storage()._cdata for t in [*model.parameters(), *model.buffers()]}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage  # held, so that its address is not used again
+        return tensor
+
+    with _FusedAttentionMode(), saved_tensors_hooks(keep, lambda tensor: tensor):
+        outcome = run()
+    del outcome
+    return Cost(counter.get_total_flops(), sum(storage.nbytes() for storage in kept.values()))
+
+
+@dataclass(frozen=True)
+class PartCosts:
+    """One text through its encoder, one image, one pair through the fusion with pooling."""
+
+    text: Cost
+    image: Cost
+    pair: Cost
+
+
+def count_parts(model: TwoTowerModel, tokens: int) -> PartCosts:
+    """Costs of a model on the meta device, in training mode, for texts of ``tokens``."""
+    network = model.network
+    texts = torch.ones(1, tokens, dtype=torch.long, device="meta")
+    pixels = torch.zeros(1, 3, *network.vision_encoder.image_size, device="meta")
+    with torch.no_grad():
+        text = model.encode_text(texts)
+        image = model.encode_images(pixels)
+    text_leaves = TextStates(_leaves(text.experts), text.last, text.mask)
+    image_leaves = ImageStates(_leaves(image.experts), image.last)
+    return PartCosts(
+        text=count(lambda: model.encode_text(texts), model),
+        image=count(lambda: model.encode_images(pixels), model),
+        pair=count(lambda: network.pool(model.fuse(text_leaves, image_leaves)), model),
+    )
+
+
+def _leaves(tensors: list[Tensor]) -> list[Tensor]:
+    return [tensor.detach().requires_grad_() for tensor in tensors]
+
+
+def count_head(model: TwoTowerModel, name: str, inputs: int, loss_bytes: int) -> Cost:
+    """A head on ``inputs`` rows of states, with its loss in float32.
+
+    Args:
+        inputs: rows a sample: 1 pooled pair, or the words that MLM predicts.
+        loss_bytes: what the loss keeps, bytes a logit.
+    """
+    head = model.heads[name]
+    first = next(p for p in head.parameters() if p.dim() == 2)
+    states = torch.zeros(1, first.shape[1], device="meta", dtype=first.dtype, requires_grad=True)
+    with torch.no_grad():
+        logits = head(states).numel()
+    return (count(lambda: head(states), model) + Cost(0, loss_bytes * logits)) * inputs

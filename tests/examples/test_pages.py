@@ -1,0 +1,87 @@
+"""Commands on the recipes' pages: options that exist, and the recipe's effective batch."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from fairseq.dataclass.utils import merge_with_parent
+from fairseq.models import MODEL_DATACLASS_REGISTRY
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+from mt_fairseq.plan.__main__ import build_parser
+from mt_fairseq.plan.recipe import Recipe, read_recipe
+from tests.support import ROOT
+
+PAGES = sorted(
+    path
+    for path in (ROOT / "examples").glob("*/README.md")
+    if "fairseq-hydra-train" in path.read_text(encoding="utf-8")
+)
+NODES = {"srun": 16, "torchrun": 16}  # processes of the page's commands
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words of every command in the page's code blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def trainings(page: Path) -> list[list[str]]:
+    return [words for words in commands(page) if any("hydra-train" in word for word in words)]
+
+
+def composed(words: list[str]) -> Recipe:
+    """The configuration that a command of the page runs."""
+    folder = words[words.index("--config-dir") + 1]
+    name = words[words.index("--config-name") + 1]
+    overrides = [w for w in words[words.index("--config-name") + 2 :] if "=" in w]
+    return read_recipe(str(ROOT / folder / f"{name}.yaml"), overrides)
+
+
+def check_options(recipe: Recipe) -> None:
+    """Task and model know every option that is named."""
+    merge_with_parent(TASK_DATACLASS_REGISTRY[recipe.task](), recipe.cfg.task)
+    merge_with_parent(MODEL_DATACLASS_REGISTRY[recipe.architecture](), recipe.cfg.model)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_commands_compose_and_keep_the_batch(page: Path) -> None:
+    for words in trainings(page):
+        recipe = composed(words)
+        check_options(recipe)
+        processes = NODES.get(words[0], recipe.processes or 1)
+        own = read_recipe(str(recipe.path), [])
+        assert processes * recipe.micro * recipe.steps == own.effective_batch(1), words
+
+
+def spans(page: Path) -> list[str]:
+    """Code within sentences, line breaks in it as spaces."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_options_in_sentences_exist(page: Path) -> None:
+    """Each is tried on the page's first recipe; those for one GPU must keep its batch."""
+    config = composed(trainings(page)[0]).path
+    for span in spans(page):
+        overrides = [w for w in shlex.split(span) if re.match(r"\+?\w+\.\w+=", w)]
+        if not overrides:
+            continue
+        recipe = read_recipe(str(config), overrides)
+        check_options(recipe)
+        if "distributed_world_size=1" in span and "update_freq" in span:
+            own = read_recipe(str(config), [])
+            assert recipe.effective_batch(1) == own.effective_batch(1), span
+
+
+def test_plans_of_the_page_parse() -> None:
+    plans = [w for w in commands(ROOT / "examples/launching/README.md") if "mt_fairseq.plan" in w]
+    assert plans
+    for words in plans:
+        args = build_parser().parse_intermixed_args(words[words.index("mt_fairseq.plan") + 1 :])
+        check_options(read_recipe(args.config, args.overrides))

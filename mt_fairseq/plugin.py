@@ -9,12 +9,15 @@ from mt_fairseq.errors import install_excepthook
 
 MODULES = (
     "mt_fairseq.tasks.albef_pretrain",
+    "mt_fairseq.tasks.albef_vqa",
     "mt_fairseq.tasks.nlvr2",
     "mt_fairseq.tasks.snli_ve",
     "mt_fairseq.tasks.retrieval",
     "mt_fairseq.tasks.vlp_mlm_itm",
     "mt_fairseq.tasks.vqa",
     "mt_fairseq.criterions.albef",
+    "mt_fairseq.criterions.albef_classification",
+    "mt_fairseq.criterions.albef_vqa",
     "mt_fairseq.criterions.classification",
     "mt_fairseq.criterions.itc_itm",
     "mt_fairseq.criterions.itm_ranking",

@@ -39,16 +39,20 @@ class ClassificationCriterion(FairseqCriterion):
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Tensor | int]]:
         labels = sample["labels"]
-        logits = model(**sample["net_input"], classification_head_name=self.task.name).logits
-        loss = classification_loss(logits, labels)
+        output = model(**sample["net_input"], classification_head_name=self.task.name)
+        loss = self.loss(output, labels)
         logging_output = {
             "loss": loss.detach(),
-            "correct": logits.detach().argmax(dim=1).eq(labels).sum(),
+            "correct": output.logits.detach().argmax(dim=1).eq(labels).sum(),
             "ntokens": sample["ntokens"],
             "nsentences": sample["nsentences"],
             "sample_size": sample["labelled"],
         }
         return loss, sample["labelled"], logging_output
+
+    def loss(self, output: Any, labels: Tensor) -> Tensor:
+        """The sum over samples of a batch's loss."""
+        return classification_loss(output.logits, labels)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from mt_fairseq.errors import UserError
 
 TASK_SCORERS = {
     "vqa": "vqa_accuracy",
+    "albef_vqa": "vqa_accuracy",
     "snli_ve": "accuracy",
     "nlvr2": "accuracy",
     "retrieval": "recall",

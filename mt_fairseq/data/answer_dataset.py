@@ -1,0 +1,74 @@
+"""Questions about pictures with their answers as texts, for a decoder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.image_text_dataset import Sample
+from mt_fairseq.data.vqa_dataset import VqaDataset
+
+
+class AnswerDataset(VqaDataset):
+    """Adds the annotators' different answers to each question, A in a batch:
+
+    - ``net_input``: ``answer_tokens`` (A, L) <s> answer </s>, padded, and ``answer_rows`` (A,), the
+      question of each.
+    - ``answer_weights`` (A,): the share of a question's annotators who gave it.
+
+    Questions without answers have neither.
+
+    Args:
+        text_target: ``target`` (B, L) holds the most frequent answer's tokens instead of a class,
+            which generated answers are shown beside.
+    """
+
+    def __init__(self, *args: Any, text_target: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.text_target = text_target
+        self.answer_tokens = lru_cache(maxsize=1 << 16)(self._answer_tokens)
+
+    def _answer_tokens(self, answer: str) -> torch.Tensor:
+        """<s> answer </s>."""
+        words = torch.tensor(self.dictionary.tokenizer.encode(answer), dtype=torch.long)
+        return self.add_special_tokens(words)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "answer_tokens"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.answer_tokens = lru_cache(maxsize=1 << 16)(self._answer_tokens)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        given = self.split.value("answers", index) if self.has_answers else []
+        counts = Counter(normalize_answer(answer) for answer in given)
+        shares = {answer: n / len(given) for answer, n in counts.most_common() if answer}
+        if given and not shares:  # nothing but punctuation and articles
+            shares = {"": 1.0}
+        sample["given"] = shares
+        return sample
+
+    def collater(self, samples: list[Sample]) -> Sample:
+        batch = super().collater(samples)
+        if not batch:
+            return batch
+        rows = [row for row, sample in enumerate(samples) for _ in sample["given"]]
+        if rows:
+            answers = [self.answer_tokens(answer) for s in samples for answer in s["given"]]
+            weights = [weight for sample in samples for weight in sample["given"].values()]
+            batch["net_input"]["answer_tokens"] = self.pad(answers)
+            batch["net_input"]["answer_rows"] = torch.tensor(rows)
+            batch["answer_weights"] = torch.tensor(weights)
+        if self.text_target:
+            best = [next(iter(sample["given"]), None) for sample in samples]
+            nothing = torch.tensor([self.dictionary.pad()])
+            batch["target"] = self.pad(
+                [nothing if answer is None else self.answer_tokens(answer)[1:] for answer in best]
+            )
+        return batch

@@ -77,7 +77,7 @@ SKILLS = {
     "answer": Skill(
         "vqa", "Ask a question", "Question", "What colour is the cat?", False, "answer", _answer
     ),
-    "match": Skill("itm", "Check a caption", "Caption", "a cat on a mat", False, "", _match),
+    "match": Skill("itm", "Check a caption", "Caption", "a cat on a mat", False, "verdict", _match),
     "rank": Skill(
         "itm", "Rank captions", "Captions, one a line", "a cat on a mat\na dog in the snow", True,
         "caption", _rank,

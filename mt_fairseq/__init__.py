@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mt_fairseq.models.hub import BridgeTower, ManagerTower, Meter
+    from mt_fairseq.models.hub import Albef, BridgeTower, ManagerTower, Meter
 
 __version__ = "0.1.0"
-__all__ = ["BridgeTower", "ManagerTower", "Meter"]
+__all__ = ["Albef", "BridgeTower", "ManagerTower", "Meter"]
 
 
 def __getattr__(name: str) -> Any:

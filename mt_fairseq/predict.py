@@ -55,7 +55,7 @@ def choose(hub: HubInterface, text: str) -> str:
 
     Raises UserError if the checkpoint has none of the heads for it.
     """
-    if "vqa" in hub.heads:
+    if {"vqa", "answers"} & set(hub.heads):
         return "answer"
     if "mlm" in hub.heads and ("<mask>" in text or hub.mask_token in text):
         return "fill_mask"

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from mt_fairseq.data.dictionary import LabelDictionary
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import Hypothesis
-from mt_fairseq.modules.albef.ranking import rank_answers
 
 EncoderOut = dict[str, list[Tensor]]
 
@@ -68,15 +67,11 @@ class AnswerRanker:
         if len(models) > 1:
             raise UserError("ranking answers takes one checkpoint, not several")
         model = models[0].eval()
-        decoder: Any = the_decoder(model)
-        tokens, images = sample["net_input"]["src_tokens"], sample["net_input"]["images"]
-        text = model.encode_text(tokens)
-        states = model.fuse(text, model.encode_images(images)).text
-        classes, scores = rank_answers(
-            decoder,
-            states,
-            text.mask,
-            self.candidates.to(tokens.device),
+        inputs = sample["net_input"]
+        classes, scores = model.rank_answers(
+            inputs["src_tokens"],
+            inputs["images"],
+            self.candidates,
             self.top_k,
             self.first_token_twice,
         )

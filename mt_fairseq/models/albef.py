@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+import torch
 from fairseq.models import register_model
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.albef.fusion import FusionEncoder, take_bert_layer
 from mt_fairseq.modules.albef.network import AlbefNetwork
 from mt_fairseq.modules.albef.outputs import DistilledOutput
+from mt_fairseq.modules.albef.ranking import rank_answers
 from mt_fairseq.modules.heads import init_weights
 from mt_fairseq.modules.momentum import FeatureQueue, MomentumTwin
 from mt_fairseq.modules.outputs import ImageStates, TextStates
@@ -194,6 +196,39 @@ class AlbefModel(TwoTowerModel):
     ) -> tuple[Tensor, Tensor]:
         """Normalised features (B, E) of texts and (M, E) of images, by the head ``itc``."""
         return self.heads["itc"](text_states.last, image_states.last)
+
+    @torch.no_grad()
+    def rank_answers(
+        self, tokens: Tensor, images: Tensor, candidates: Tensor, k: int, first_token_twice: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The ``k`` likeliest of a list of answers, best first, by the head ``answers``.
+
+        Args:
+            tokens: (B, T) questions; images: (B, 1, 3, H, W).
+            candidates: (C, L) <s> answer </s>, padded.
+            k, first_token_twice: as for ``modules.albef.ranking.rank_answers``.
+
+        Returns:
+            (B, k) numbers of candidates and (B, k) log probabilities among these k.
+
+        Raises UserError without that head, or if the scores are not finite.
+        """
+        if "answers" not in self.heads:
+            raise UserError(
+                "this checkpoint has no answer decoder: it was not trained as albef_vqa"
+            )
+        text = self.encode_text(tokens)
+        states = self.fuse(text, self.encode_images(images)).text
+        decoder: Any = self.heads["answers"]
+        classes, scores = rank_answers(
+            decoder, states, text.mask, candidates.to(tokens.device), k, first_token_twice
+        )
+        if not bool(torch.isfinite(scores).all()):
+            raise UserError(
+                "the model's outputs are not finite numbers: evaluate without --fp16, or an "
+                "earlier checkpoint"
+            )
+        return classes, scores
 
     # --- the momentum model ---
 

@@ -74,13 +74,36 @@ class HubInterface(nn.Module):
     ) -> Any:
         """The ``topk`` best answers with their probabilities: ``[("2", 0.91), ...]``.
 
-        The probability of each answer is its own (a sigmoid): they need not sum to one. Lists of
-        pictures, questions or both (a single one goes with all of the others) give a list of such
-        lists. Raises UserError if the checkpoint has no VQA head.
+        The probability of each answer is its own (a sigmoid): they need not sum to one; those of
+        ALBEF's decoder sum to one over the answers that it ranked. Lists of pictures, questions or
+        both (a single one goes with all of the others) give a list of such lists. Raises UserError
+        if the checkpoint has no VQA head.
         """
+        if "answers" in self.model.heads:
+            return self._ranked_answers(image, question, topk)
         logits, single = self._logits("vqa", image, question)
         labels = self.task.labels
         best = [self._rank(row.sigmoid(), labels, topk) for row in logits]
+        return best[0] if single else best
+
+    def _ranked_answers(
+        self, image: Picture | Sequence[Picture], question: str | Sequence[str], topk: int
+    ) -> Any:
+        images, texts, single = _pair(image, question)
+        best: list[Ranked] = []
+        for start in range(0, len(texts), BATCH):
+            part = slice(start, start + BATCH)
+            tokens = self._pad([self.encode(text) for text in texts[part]])
+            classes, scores = self.model.rank_answers(
+                tokens.to(self.device),
+                self._stack(images[part]).to(self.device),
+                self.task.candidates(),
+                max(topk, self.task.cfg.rank_top_k),
+                self.task.cfg.first_token_twice,
+            )
+            for row, values in zip(classes.tolist(), scores.exp().tolist(), strict=True):
+                answers = [self.task.labels[number] for number in row]
+                best.append(list(zip(answers, values, strict=True))[:topk])
         return best[0] if single else best
 
     def match(self, image: Picture | Sequence[Picture], text: str | Sequence[str]) -> Any:
@@ -246,3 +269,9 @@ class Meter(HubInterface):
     """A trained METER; used as :class:`ManagerTower`."""
 
     family = "meter"
+
+
+class Albef(HubInterface):
+    """A trained ALBEF; used as :class:`ManagerTower`."""
+
+    family = "albef"

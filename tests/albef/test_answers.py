@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mt_fairseq import evaluate
+from mt_fairseq import Albef, evaluate
 from mt_fairseq.data.answer_dataset import AnswerDataset
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
@@ -163,6 +163,17 @@ def test_evaluate_scores_answers(
     )
     assert score["score"] == pytest.approx(expected)
     assert score["task"] == "albef_vqa" and score["scored"] == 7
+
+
+def test_hub_answers_as_generation_does(outputs: tuple[Path, dict], answer_bin: Path) -> None:
+    """Probabilities over the whole list, which is shorter than ``--rank-top-k``, sum to one."""
+    model = Albef.from_pretrained(outputs[0])
+    raw = answer_bin.parent / "raw"
+    record = json.loads((raw / "valid.jsonl").read_text().splitlines()[0])
+    (both, _) = model.answer([raw / record["image"]] * 2, record["text"], topk=3)
+    assert [answer for answer, _ in both][:2] == hypotheses(outputs[1]["rank"])[0]
+    assert sum(p for _, p in both) == pytest.approx(1)
+    assert len(model.answer(raw / record["image"], record["text"], topk=1)) == 1
 
 
 def test_answers_that_the_tokenizer_cannot_write(

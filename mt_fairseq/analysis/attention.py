@@ -14,29 +14,21 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mt_fairseq.analysis.figures import (
-    Output,
     add_caption,
     add_legend,
     drawing,
+    join_captions,
     line_style,
     new_figure,
 )
-from mt_fairseq.analysis.passes import (
-    Material,
-    Pass,
-    add_split_arguments,
-    image_share,
-    join_captions,
-    open_subjects,
-    run_split,
-    token_share,
-)
+from mt_fairseq.analysis.over_split import Analysis
+from mt_fairseq.analysis.passes import Pass
+from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.attention import record_attention
 from mt_fairseq.modules.cross_modal import CoAttentionLayer
 
-NAME = "attention"
 KINDS = {
     ("image", "self"): "visual self-attention",
     ("text", "self"): "textual self-attention",
@@ -128,8 +120,7 @@ def average_diversity(model: TwoTowerModel, passes: Iterable[Pass]) -> list[Dive
     samples = 0
     with record_all(model) as recorded:
         for one in passes:
-            assert one.fused.image is not None
-            shares = {"text": token_share(one.mask), "image": image_share(one.fused.image)}
+            shares = one.shares
             for (modality, kind), layers in recorded.items():
                 for number, found in enumerate(layers, start=1):
                     divergences = head_divergences(found.pop(), shares[modality])
@@ -171,47 +162,32 @@ def _draw_line(axes: Axes, label: str, found: list[Diversity], number: int, tota
     axes.scatter(places, values, s=5, color=style["color"], alpha=0.6, linewidths=0)
 
 
-def table_rows(
-    label: str, found: Sequence[Diversity], split: str, samples: int
-) -> list[dict[str, Any]]:
+def table_rows(found: Sequence[Diversity]) -> list[dict[str, Any]]:
     """Rows of the CSV: one a head, and one for the mean over heads."""
     return [
         {
-            "model": label,
             "modality": d.modality,
             "attention": d.kind,
             "cross_modal_layer": d.layer,
             "head": head,
             "kl_nats": round(value, 7),
-            "split": split,
-            "samples": samples,
         }
         for d in found
         for head, value in [*enumerate(d.heads, start=1), ("mean", d.mean)]
     ]
 
 
+ANALYSIS = Analysis(
+    "attention",
+    "Average KL divergence between attention heads of the cross-modal encoder",
+    check_attention,
+    average_diversity,
+    draw_diversity,
+    table_rows,
+)
+run = ANALYSIS.run
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_split_arguments(parser, batch_size=8)  # every layer's probabilities are kept for a pass
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write attention.png, .svg and .csv; exit code 0."""
-    material = Material.of(args)
-    output = Output(args.out, [NAME], args.overwrite)
-    models: dict[str, Sequence[Diversity]] = {}
-    rows: list[dict[str, Any]] = []
-    for subject in open_subjects(args):
-        check_attention(subject.model)
-        found = average_diversity(subject.model, run_split(subject, material))
-        models[subject.label] = found
-        rows += table_rows(subject.label, found, material.split, len(material.indices))
-    caption = (
-        "Average KL divergence between attention heads of the cross-modal encoder: "
-        f"{', '.join(models)}; {material.caption()}"
-    )
-    output.save_figure(NAME, draw_diversity(models, caption))
-    output.save_table(NAME, rows)
-    print(output.describe([NAME]))
-    return 0

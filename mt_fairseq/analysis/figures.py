@@ -77,6 +77,11 @@ def new_figure(rows: int, columns: int, panel: tuple[float, float] = PANEL, **op
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def join_captions(parts: Sequence[str]) -> str:
+    """Sentences of a caption in one line."""
+    return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
 def add_caption(figure: Figure, caption: str) -> None:
     """Write the caption under the panels, wrapped to the figure's width."""
     characters = max(30, int(figure.get_figwidth() * 19))

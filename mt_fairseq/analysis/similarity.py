@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,24 +14,17 @@ from torch.nn import functional as F
 
 from mt_fairseq.analysis.figures import (
     PANEL,
-    Output,
     add_caption,
     add_legend,
     drawing,
+    join_captions,
     line_style,
     new_figure,
 )
 from mt_fairseq.analysis.moments import Moments
-from mt_fairseq.analysis.passes import (
-    Material,
-    Pass,
-    add_split_arguments,
-    image_share,
-    join_captions,
-    open_subjects,
-    run_split,
-    token_share,
-)
+from mt_fairseq.analysis.over_split import Analysis
+from mt_fairseq.analysis.passes import Pass
+from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.analysis.weights import MODALITIES, check_managers
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
@@ -40,7 +32,6 @@ from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import Manager
 
 WIDE = (4.6, 2.8)  # inches: a single panel with room for the legend
-NAME = "similarity"
 PARTS = ("uni-modal", "cross-modal")
 NOTE = "Mean over tokens of a sample, then over samples. The first manager has no cross-modal part"
 
@@ -128,8 +119,7 @@ def consecutive_similarities(model: TwoTowerModel, passes: Iterable[Pass]) -> li
     moments: dict[tuple[str, str, int], Moments] = {}
     with record_parts(model) as recorded:
         for one in passes:
-            assert one.fused.image is not None
-            shares = {"text": token_share(one.mask), "image": image_share(one.fused.image)}
+            shares = one.shares
             for modality, levels in recorded.items():
                 for level, (lower, upper) in enumerate(pairwise(levels)):
                     for part in PARTS:
@@ -168,47 +158,27 @@ def draw_similarities(models: dict[str, Sequence[Similarity]], caption: str) -> 
     return figure
 
 
-def table_rows(
-    label: str, found: Sequence[Similarity], split: str, samples: int
-) -> list[dict[str, Any]]:
+def table_rows(found: Sequence[Similarity]) -> list[dict[str, Any]]:
     """Rows of the CSV, one a pair of managers and part."""
     return [
         {
-            "model": label,
             "modality": s.modality,
             "part": s.part,
             "lower_layer": s.layers[0],
             "upper_layer": s.layers[1],
             "cosine": round(s.mean, 7),
             "std": round(s.std, 7),
-            "split": split,
-            "samples": samples,
         }
         for s in found
     ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    add_split_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write similarity.png, .svg and .csv; exit code 0."""
-    material = Material.of(args)
-    output = Output(args.out, [NAME], args.overwrite)
-    models: dict[str, Sequence[Similarity]] = {}
-    rows: list[dict[str, Any]] = []
-    for subject in open_subjects(args):
-        check_levels(subject.model)
-        found = consecutive_similarities(subject.model, run_split(subject, material))
-        models[subject.label] = found
-        rows += table_rows(subject.label, found, material.split, len(material.indices))
-    caption = (
-        "Cosine similarity of what two consecutive managers aggregate: "
-        f"{', '.join(models)}; {material.caption()}"
-    )
-    output.save_figure(NAME, draw_similarities(models, caption))
-    output.save_table(NAME, rows)
-    print(output.describe([NAME]))
-    return 0
+ANALYSIS = Analysis(
+    "similarity",
+    "Cosine similarity of what two consecutive managers aggregate",
+    check_levels,
+    consecutive_similarities,
+    draw_similarities,
+    table_rows,
+)
+add_arguments, run = add_split_arguments, ANALYSIS.run

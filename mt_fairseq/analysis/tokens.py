@@ -10,15 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mt_fairseq.analysis.figures import Output
-from mt_fairseq.analysis.passes import (
-    CHECKPOINT_HELP,
-    Pass,
-    add_output_arguments,
-    join_captions,
-    model_name,
-    run_pairs,
-)
+from mt_fairseq.analysis.figures import Output, join_captions
+from mt_fairseq.analysis.passes import Pass, run_pairs
+from mt_fairseq.analysis.subjects import CHECKPOINT_HELP, add_output_arguments, model_name
 from mt_fairseq.analysis.tokens_figure import TokenWeights, draw_image_weights, draw_text_weights
 from mt_fairseq.analysis.weights import check_managers, expert_names, token_weights
 from mt_fairseq.models.hub import HubInterface

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,29 +11,21 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mt_fairseq.analysis.figures import (
-    Output,
     add_caption,
     add_legend,
     drawing,
+    join_captions,
     line_style,
     new_figure,
 )
 from mt_fairseq.analysis.moments import Moments
-from mt_fairseq.analysis.passes import (
-    Material,
-    Pass,
-    add_split_arguments,
-    image_share,
-    join_captions,
-    open_subjects,
-    run_split,
-    token_share,
-)
+from mt_fairseq.analysis.over_split import Analysis
+from mt_fairseq.analysis.passes import Pass
+from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
 
-NAME = "weights"
 MODALITIES = {"text": "textual managers", "image": "visual managers"}
 LETTERS = {"text": "T", "image": "V"}
 ENCODERS = {"text": "text", "image": "vision"}
@@ -107,8 +98,7 @@ def average_weights(model: TwoTowerModel, passes: Iterable[Pass]) -> list[Manage
     levels = len(model.network.cross_modal.layers)
     moments = {modality: [Moments() for _ in range(levels)] for modality in MODALITIES}
     for one in passes:
-        assert one.fused.image is not None
-        shares = {"text": token_share(one.mask), "image": image_share(one.fused.image)}
+        shares = one.shares
         for level, layer in enumerate(one.fused.layers):
             for modality, weights in zip(
                 MODALITIES, (layer.text_weights, layer.image_weights), strict=True
@@ -163,44 +153,22 @@ def _draw_panel(axes: Axes, modality: str, managers: list[ManagerWeights]) -> No
     axes.set_ylabel("aggregation weight (share of 1)")
 
 
-def table_rows(
-    label: str, managers: Sequence[ManagerWeights], split: str, samples: int
-) -> list[dict[str, Any]]:
+def table_rows(managers: Sequence[ManagerWeights]) -> list[dict[str, Any]]:
     """Rows of the CSV, one a weight."""
     return [
         {
-            "model": label,
             "modality": manager.modality,
             "cross_modal_layer": manager.layer,
             "expert": expert,
             "weight": round(mean, 7),
             "std": round(std, 7),
-            "split": split,
-            "samples": samples,
         }
         for manager in managers
         for expert, mean, std in zip(manager.experts, manager.mean, manager.std, strict=True)
     ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    add_split_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write weights.png, .svg and .csv; exit code 0."""
-    material = Material.of(args)
-    output = Output(args.out, [NAME], args.overwrite)
-    models: dict[str, Sequence[ManagerWeights]] = {}
-    rows: list[dict[str, Any]] = []
-    for subject in open_subjects(args):
-        check_managers(subject.model)
-        found = average_weights(subject.model, run_split(subject, material))
-        models[subject.label] = found
-        rows += table_rows(subject.label, found, material.split, len(material.indices))
-    caption = f"Aggregation weights: {', '.join(models)}; {material.caption()}"
-    output.save_figure(NAME, draw_weights(models, caption))
-    output.save_table(NAME, rows)
-    print(output.describe([NAME]))
-    return 0
+ANALYSIS = Analysis(
+    "weights", "Aggregation weights", check_managers, average_weights, draw_weights, table_rows
+)
+add_arguments, run = add_split_arguments, ANALYSIS.run

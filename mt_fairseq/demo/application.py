@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from mt_fairseq.analysis.passes import model_name
+from mt_fairseq.analysis.subjects import model_name
 from mt_fairseq.analysis.weights import has_managers
 from mt_fairseq.demo.figures import Drawing, draw_png, drawings
 from mt_fairseq.demo.pictures import Picture, Pictures

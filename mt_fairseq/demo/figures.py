@@ -7,7 +7,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from mt_fairseq.analysis.figures import picture_bytes
-from mt_fairseq.analysis.passes import model_name
+from mt_fairseq.analysis.subjects import model_name
 from mt_fairseq.analysis.tokens import pair_weights, run_pair
 from mt_fairseq.analysis.tokens_figure import draw_image_weights, draw_text_weights
 from mt_fairseq.analysis.weights import average_weights, draw_weights

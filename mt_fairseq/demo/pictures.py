@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mt_fairseq.analysis.passes import spread
+from mt_fairseq.analysis.subjects import spread
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.decode import decode_image
 from mt_fairseq.data.metadata import METADATA_FILE

@@ -64,7 +64,8 @@ class WeightsLog:
         """Draw the weights over one batch; UserError for a model without managers."""
         # for those who ask only: matplotlib takes its time
         from mt_fairseq.analysis.figures import picture_bytes
-        from mt_fairseq.analysis.passes import count, model_name, run_pairs
+        from mt_fairseq.analysis.passes import run_pairs
+        from mt_fairseq.analysis.subjects import count, model_name
         from mt_fairseq.analysis.weights import average_weights, draw_weights
 
         self.last = update

@@ -33,10 +33,6 @@ def holds(scene: Scene, text: str) -> bool | None:
         return count(scene, found[2]) == NUMBER_WORDS.index(found[1])
     if found := re.fullmatch(rf"The (\w+) is ({'|'.join(COLORS)})", text):
         return count(scene, f"{found[2]} {found[1]}") > 0
-    if found := re.fullmatch(r"The (.+) is (left of|right of|above|below) the (.+)", text):
-        a, b = (next(t for t in scene.things if f"{t.color} {t.name}" == found[i]) for i in (1, 3))
-        axis, sign = (0 if "of" in found[2] else 1), (-1 if found[2] in ("left of", "above") else 1)
-        return sign * (a.center[axis] - b.center[axis]) > 0
     return None
 
 

@@ -11,14 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from examples.demo.world.facts import (
-    Description,
-    exactly,
-    opposite,
-    relations_of,
-    with_article,
-)
-from examples.demo.world.questions import absent
+from examples.demo.world.facts import Description, exactly, with_article
+from examples.demo.world.questions import absent, describe
 from examples.demo.world.scene import COLORS, SHAPES, Scene, pick
 
 _UNSEEN = (
@@ -38,10 +32,10 @@ def entailed(rng: np.random.Generator, scene: Scene) -> str:
 def contradicted(rng: np.random.Generator, scene: Scene) -> str:
     """A sentence that the picture shows to be false.
 
-    One in four says what no picture shows, but of a thing that is absent, so that such words do
-    not give a neutral sentence away.
+    One in ten says what no picture shows, but of a thing that is absent, so that such words do not
+    quite give a neutral sentence away.
     """
-    if rng.random() < 0.25:
+    if rng.random() < 0.1:
         return f"The {absent(rng, scene, 'color name').noun()} {pick(rng, _UNSEEN)}"
     return _claim(rng, scene, False)
 
@@ -52,14 +46,13 @@ def undecided(rng: np.random.Generator, scene: Scene) -> str:
 
 
 def _claim(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
-    makers = [_claim_exists, _claim_count, _claim_color]
-    if relations_of(scene):
-        makers.append(_claim_related)
-    return pick(rng, makers)(rng, scene, truth)
+    return pick(rng, (_claim_exists, _claim_count, _claim_color))(rng, scene, truth)
 
 
 def _claim_exists(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
-    what = exactly(pick(rng, scene.things)) if truth else absent(rng, scene, "color name")
+    form = pick(rng, ("name", "color", "color kind", "color name"))
+    thing = pick(rng, scene.things)
+    what = describe(form, thing.color, thing.name) if truth else absent(rng, scene, form)
     opening = pick(rng, ("There is", "This picture shows", "I see"))
     return f"{opening} {with_article(what.noun())}"
 
@@ -79,12 +72,6 @@ def _claim_color(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
         used = {t.color for t in scene.things if t.name == thing.name}
         color = pick(rng, [c for c in COLORS if c not in used])
     return f"The {thing.name} is {color}"
-
-
-def _claim_related(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
-    a, relation, b = pick(rng, relations_of(scene))
-    relation = relation if truth else opposite(relation)
-    return f"The {exactly(a).noun()} is {relation} the {exactly(b).noun()}"
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,13 @@ def absent(rng: np.random.Generator, scene: Scene, form: str) -> Description:
         name = pick(rng, pick(rng, (DIGITS, SHAPES)))
         if form == "color name" and rng.random() < 0.7:
             color, name = (thing.color, name) if rng.random() < 0.5 else (color, thing.name)
-        what = _describe(form, color, name)
+        what = describe(form, color, name)
         if not what.count(scene):
             return what
 
 
-def _describe(form: str, color: str, name: str) -> Description:
+def describe(form: str, color: str, name: str) -> Description:
+    """What of a colour and a name the form tells: "color", "name", "color kind" or "color name"."""
     kind = "digit" if name in DIGITS else "shape"
     return Description(
         color=color if "color" in form else None,
@@ -74,7 +75,7 @@ def _exists(rng: np.random.Generator, scene: Scene) -> Question:
     form = pick(rng, ("name", "color", "color kind", "color name"))
     truth = bool(rng.integers(2))
     thing = pick(rng, scene.things)
-    what = _describe(form, thing.color, thing.name) if truth else absent(rng, scene, form)
+    what = describe(form, thing.color, thing.name) if truth else absent(rng, scene, form)
     tail = pick(rng, ("", " in the picture", " here"))
     text = f"Is there {with_article(what.noun())}{tail}?"
     return Question(text, "yes" if truth else "no", "is there a", "yes/no")
@@ -89,7 +90,7 @@ def _how_many(rng: np.random.Generator, scene: Scene) -> Question:
     elif form == "kind":
         what = Description(kind=pick(rng, ("digit", "shape")))
     else:
-        what = _describe(form, thing.color, thing.name)
+        what = describe(form, thing.color, thing.name)
     tail = pick(rng, ("are there", "are in the picture", "do you see"))
     answer = str(what.count(scene))
     return Question(f"How many {what.noun(2)} {tail}?", answer, "how many", "number")
@@ -105,7 +106,7 @@ def _color(rng: np.random.Generator, scene: Scene) -> Question | None:
         thing = extreme or thing
     else:
         form = pick(rng, ("name", "kind"))
-        what = _describe(form, thing.color, thing.name)
+        what = describe(form, thing.color, thing.name)
         extreme = thing if what.count(scene) == 1 else None
         noun = what.noun()
     if extreme is None:

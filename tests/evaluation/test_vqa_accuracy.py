@@ -53,6 +53,16 @@ def test_disagreeing_annotators_are_normalised(prediction, given):
     assert answer_credit(given, [prediction] * 9 + ["something"]) == 1
 
 
+def test_annotators_who_disagree_in_spelling_alone():
+    """Normalised, all ten say 2: then every one of them has nine who match."""
+    answers = ["two", "2", "Two", "the two", "two.", "2", "a two", "two!", "TWO", "2."]
+    assert answer_credit("Two", answers) == 1
+    assert answer_credit("three", answers) == 0
+    mixed = ["dont know"] * 2 + ["don't know."] * 1 + ["1,000"] * 3 + ["1000"] * 4
+    assert answer_credit("don't know", mixed) == pytest.approx((3 * 2 / 3 + 7) / 10)
+    assert answer_credit("1,000", mixed) == 1
+
+
 def test_agreeing_annotators_are_compared_as_they_are():
     assert answer_credit("2", ["two"] * 10) == 0
     assert answer_credit("Yes", ["yes"] * 10) == 0

@@ -93,9 +93,11 @@ class _Words:
 class _Task:
     """A task, as far as ``build_model`` asks."""
 
-    image_size = (IMAGE_SIZE, IMAGE_SIZE)
     source_dictionary = _Words()
     restores_checkpoint = False
+
+    def __init__(self) -> None:
+        self.image_size = (IMAGE_SIZE, IMAGE_SIZE)
 
     def head_spec(self) -> dict[str, int]:
         return {"itm": 2, "itc": WIDTH}

@@ -77,31 +77,28 @@ class TowerScorer:
 
         States are kept if they fit.
         """
+        text_features = Rows(len(self.texts), self.device)
+        image_features = Rows(self.image_count, self.device)
         contrastive = "itc" in self.model.heads
-        texts: list[Tensor] = []
-        images: list[Tensor] = []
         for begin, states in self.encoded_images(range(self.image_count)):
             if not begin:
-                for text in self.store_texts():
+                for first, text in self.store_texts():
                     if contrastive:
-                        features = self.model.contrastive_features(text, states.first(1))
-                        texts.append(features[0].float())
+                        both = self.model.contrastive_features(text, states.first(1))
+                        text_features.put(first, both[0])
                     advance(len(text.mask))
                 any_text = text.select(torch.zeros(1, dtype=torch.long, device=self.device))
                 self.image_store = self.room_for_images(states)
             if self.image_store is not None:
                 self.image_store.put(begin, states)
             if contrastive:
-                images.append(self.model.contrastive_features(any_text, states)[1].float())
+                image_features.put(begin, self.model.contrastive_features(any_text, states)[1])
             elif self.image_store is None:
                 break
             advance(len(states.last))
-        if not contrastive:
-            none = torch.zeros(len(self.texts) + self.image_count, 1, device=self.device)
-            return none[: len(self.texts)], none[len(self.texts) :]
-        return _finite(torch.cat(texts)), _finite(torch.cat(images))
+        return _finite(text_features.values), _finite(image_features.values)
 
-    def store_texts(self) -> Iterator[TextStates]:
+    def store_texts(self) -> Iterator[tuple[int, TextStates]]:
         """Encode all texts, group by group, and keep their states if they fit."""
         lengths = torch.tensor([len(text) for text in self.texts])
         for begin, states in self.encoded_texts(0, len(self.texts)):
@@ -114,7 +111,7 @@ class TowerScorer:
                     self.text_store = TextStore(0, lengths.to(self.device))
             if self.text_store is not None:
                 self.text_store.put(begin, states)
-            yield states
+            yield begin, states
 
     def room_for_images(self, states: ImageStates) -> ImageStore | None:
         """A store for all images if they fit beside the texts; ``states`` are some of them."""
@@ -182,16 +179,35 @@ class TowerScorer:
     def scores(self, texts: Tensor, images: Tensor, advance: Advance) -> Tensor:
         """Match logits (p,) float32 of pairs within the current block, by image, then by text."""
         assert self.text_store is not None
-        scores = []
+        scores = Rows(len(texts), self.device)
+        done = 0
         numbers, counts = images.unique_consecutive(return_counts=True)
         for image, own in zip(
             self.each_image(numbers.tolist()), texts.split(counts.tolist()), strict=True
         ):
             for part in own.tensor_split(-(-len(own) // self.batch_size)):
                 logits = self.model.match_logits(self.text_store.select(part), image)
-                scores.append(logits[:, MATCH].float())
+                scores.put(done, logits[:, MATCH, None])
+                done += len(part)
                 advance(len(part))
-        return _finite(torch.cat(scores))
+        return _finite(scores.values)[:, 0]
+
+
+class Rows:
+    """(n, E) float32, filled bit by bit; zeros (n, 1) at first.
+
+    In one piece from the start: pieces that are kept one by one lie between the large passing
+    tensors of the heap and let it grow with the gallery.
+    """
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.values = torch.zeros(count, 1, device=device)
+
+    def put(self, begin: int, rows: Tensor) -> None:
+        """Fill in rows (m, E) from ``begin`` on."""
+        if self.values.shape[1] != rows.shape[1]:
+            self.values = self.values.new_zeros(len(self.values), rows.shape[1])
+        self.values[begin : begin + len(rows)] = rows
 
 
 def blocks_that_fit(sizes: list[float], limit: float) -> list[Range]:

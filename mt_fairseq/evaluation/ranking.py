@@ -18,8 +18,8 @@ from torch import Tensor
 Range = tuple[int, int]
 """First number, and the number behind the last."""
 
-BLOCK_ELEMENTS = 1 << 20
-"""Similarities that are sorted at once: about 30 MB with their order."""
+BLOCK_ELEMENTS = 1 << 18
+"""Similarities that are sorted at once: about 8 MB with their order."""
 
 
 @dataclass
@@ -39,6 +39,18 @@ class Shortlist:
     right: Tensor
     first_right: Tensor
     scores: Tensor
+
+    def fill(self, rows: Tensor, similarity: Tensor, groups: Tensor, item_groups: Tensor) -> None:
+        """Rank all items for the queries in ``rows`` (b,), by their similarity (b, items)."""
+        similarity, order = similarity.sort(dim=1, descending=True, stable=True)
+        right = groups[:, None] == item_groups[order]
+        if not right.any(1).all():
+            raise ValueError("a query has no right item")
+        width = self.items.shape[1]
+        self.items[rows] = order[:, :width].int()
+        self.right[rows] = right[:, :width]
+        self.first_right[rows] = right.int().argmax(1) + 1
+        self.scores[rows] = similarity[:, :width]
 
     def order(self) -> Tensor:
         """(n, k): positions in the shortlist, the best score first."""
@@ -90,26 +102,21 @@ def shortlist(queries: Side, items: Side, count: int, asked: Tensor) -> Shortlis
 
     Every query must have a right item, else ValueError.
     """
-    count = min(count, len(items))
-    kept, right, first, scores = [], [], [], []
+    size = (len(asked), min(count, len(items)))
+    found = Shortlist(
+        queries=asked,
+        items=asked.new_zeros(size, dtype=torch.int32),
+        right=asked.new_zeros(size, dtype=torch.bool),
+        first_right=torch.zeros_like(asked),
+        scores=asked.new_zeros(size, dtype=torch.float32),
+    )
     for begin, end in similarity_blocks(queries, items):
-        own = asked[(asked >= begin) & (asked < end)]
-        if not len(own):
-            continue
-        similarity = queries.features[queries.rows[begin:end]] @ items.features.T
-        similarity = similarity[own - begin].float()[:, items.rows]
-        similarity, order = similarity.sort(dim=1, descending=True, stable=True)
-        is_right = queries.groups[own][:, None] == items.groups[order]
-        if not is_right.any(1).all():
-            raise ValueError("a query has no right item")
-        kept.append(order[:, :count].int())
-        right.append(is_right[:, :count].clone())
-        first.append(is_right.int().argmax(1) + 1)
-        scores.append(similarity[:, :count].clone())
-    if not kept:
-        empty = torch.zeros(0, count, device=queries.rows.device)
-        return Shortlist(asked, empty.int(), empty.bool(), asked, empty)
-    return Shortlist(asked, torch.cat(kept), torch.cat(right), torch.cat(first), torch.cat(scores))
+        here = ((asked >= begin) & (asked < end)).nonzero()[:, 0]
+        if len(here):
+            similarity = queries.features[queries.rows[begin:end]] @ items.features.T
+            similarity = similarity[asked[here] - begin].float()[:, items.rows]
+            found.fill(here, similarity, queries.groups[asked[here]], items.groups)
+    return found
 
 
 class PairScorer(Protocol):

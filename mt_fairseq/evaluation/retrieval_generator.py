@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from mt_fairseq.evaluation.generator import Hypothesis
@@ -46,6 +46,30 @@ class Workload:
     workers: int
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What the queries of one direction found.
+
+    Attributes:
+        row: query number -> row.
+        ranks: (n,) of the best right item.
+        items: (n, nbest) numbers of the best items.
+        scores: (n, nbest) of them.
+    """
+
+    row: dict[int, int]
+    ranks: Tensor
+    items: Tensor
+    scores: Tensor
+
+    @classmethod
+    def of(cls, lists: Shortlist, nbest: int, first_query: int, first_item: int) -> Answers:
+        """The best of ranked lists; queries and items are numbered from ``first_...`` on."""
+        row = {first_query + query: i for i, query in enumerate(lists.queries.tolist())}
+        items, scores = (part.cpu() for part in lists.best(nbest))
+        return cls(row, lists.ranks().cpu(), items + first_item, scores)
+
+
 class RetrievalGenerator:
     """Gives every query its ``nbest`` items as hypotheses of one item id.
 
@@ -59,29 +83,12 @@ class RetrievalGenerator:
         self.dictionary = dataset.dictionary
         self.eos = self.dictionary.eos()
         self.symbols_to_strip_from_output = {self.eos, self.dictionary.pad()}
-        self.hypotheses: dict[int, list[Hypothesis]] = {}
-        offset = dataset.items.texts
         image_lists, text_lists = rank_queries(model, dataset, workload)
-        self.take(image_lists, 0, offset, workload.nbest)
-        self.take(text_lists, offset, 0, workload.nbest)
-
-    def take(self, lists: Shortlist, first_query: int, first_item: int, nbest: int) -> None:
-        """Keep a direction's answers; the numbers say where its queries and items begin."""
-        ranks = lists.ranks().tolist()
-        items, scores = (part.cpu() for part in lists.best(nbest))
-        for query, rank, best, own in zip(
-            lists.queries.tolist(), ranks, items, scores, strict=True
-        ):
-            self.hypotheses[first_query + query] = [
-                {
-                    "tokens": torch.tensor([self.dictionary.item_id(first_item + item)]),
-                    "score": score,
-                    "positional_scores": torch.tensor([score]),
-                    "alignment": None,
-                    "rank": rank,
-                }
-                for item, score in zip(best.tolist(), own.tolist(), strict=True)
-            ]
+        texts = dataset.items.texts
+        self.answers = (
+            Answers.of(image_lists, workload.nbest, first_query=0, first_item=texts),
+            Answers.of(text_lists, workload.nbest, first_query=texts, first_item=0),
+        )
 
     def generate(
         self, models: list[nn.Module], sample: dict[str, Any], **kwargs: Any
@@ -91,7 +98,25 @@ class RetrievalGenerator:
         As fairseq-generate reads them; ``score`` is the logit of "match", or the similarity where
         nothing is ranked again, and ``rank`` that of the query's best right item.
         """
-        return [self.hypotheses[query] for query in sample["id"].tolist()]
+        return [self.hypotheses(query) for query in sample["id"].tolist()]
+
+    def hypotheses(self, query: int) -> list[Hypothesis]:
+        """What one query found."""
+        answers = next(answers for answers in self.answers if query in answers.row)
+        row = answers.row[query]
+        rank = int(answers.ranks[row])
+        return [
+            {
+                "tokens": torch.tensor([self.dictionary.item_id(item)]),
+                "score": score,
+                "positional_scores": torch.tensor([score]),
+                "alignment": None,
+                "rank": rank,
+            }
+            for item, score in zip(
+                answers.items[row].tolist(), answers.scores[row].tolist(), strict=True
+            )
+        ]
 
 
 def rank_queries(

@@ -28,6 +28,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.attention import record_attention
 from mt_fairseq.modules.cross_modal import CoAttentionLayer
+from mt_fairseq.modules.two_tower import TwoTower
 
 KINDS = {
     ("image", "self"): "visual self-attention",
@@ -96,7 +97,7 @@ def record_all(model: TwoTowerModel) -> Iterator[Probabilities]:
 
 def check_attention(model: TwoTowerModel) -> None:
     """UserError for a model whose layers have no self- and cross-attention, or a single head."""
-    if not isinstance(model, TwoTowerModel):
+    if not isinstance(model.network, TwoTower):
         raise UserError(
             f"a {type(model).__name__} is no two-tower model, which this analysis is for"
         )

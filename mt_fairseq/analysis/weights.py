@@ -25,6 +25,7 @@ from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
+from mt_fairseq.modules.two_tower import TwoTower
 
 MODALITIES = {"text": "textual managers", "image": "visual managers"}
 LETTERS = {"text": "T", "image": "V"}
@@ -63,9 +64,10 @@ def expert_names(model: TwoTowerModel, modality: str) -> list[str]:
 
 
 def has_managers(model: TwoTowerModel) -> bool:
-    """Whether the model has aggregation weights."""
-    return isinstance(model, TwoTowerModel) and isinstance(
-        model.network.cross_modal.text_aggregations[0], Manager
+    """Whether the model has aggregation weights; any model may be asked."""
+    network = model.network
+    return isinstance(network, TwoTower) and isinstance(
+        network.cross_modal.text_aggregations[0], Manager
     )
 
 

@@ -33,7 +33,7 @@ class Skill:
     """One thing to ask.
 
     Attributes:
-        head: the task head that it takes.
+        heads: task heads, any of which it takes.
         title: on its tab.
         field: what the text is, above its box.
         example: shown in the empty box.
@@ -42,7 +42,7 @@ class Skill:
         run: (model, the picture's bytes, text) -> reply.
     """
 
-    head: str
+    heads: tuple[str, ...]
     title: str
     field: str
     example: str
@@ -75,18 +75,42 @@ def _fill_mask(hub: HubInterface, picture: bytes, text: str) -> Reply:
 
 SKILLS = {
     "answer": Skill(
-        "vqa", "Ask a question", "Question", "What colour is the cat?", False, "answer", _answer
+        heads=("vqa", "answers"),
+        title="Ask a question",
+        field="Question",
+        example="What colour is the cat?",
+        lines=False,
+        column="answer",
+        run=_answer,
     ),
-    "match": Skill("itm", "Check a caption", "Caption", "a cat on a mat", False, "verdict", _match),
+    "match": Skill(
+        heads=("itm",),
+        title="Check a caption",
+        field="Caption",
+        example="a cat on a mat",
+        lines=False,
+        column="verdict",
+        run=_match,
+    ),
     "rank": Skill(
-        "itm", "Rank captions", "Captions, one a line", "a cat on a mat\na dog in the snow", True,
-        "caption", _rank,
+        heads=("itm",),
+        title="Rank captions",
+        field="Captions, one a line",
+        example="a cat on a mat\na dog in the snow",
+        lines=True,
+        column="caption",
+        run=_rank,
     ),
     "fill_mask": Skill(
-        "mlm", "Fill a mask", "Caption with one <mask>", "a <mask> on a mat", False, "token",
-        _fill_mask,
+        heads=("mlm",),
+        title="Fill a mask",
+        field="Caption with one <mask>",
+        example="a <mask> on a mat",
+        lines=False,
+        column="token",
+        run=_fill_mask,
     ),
-}  # fmt: skip
+}
 
 
 def skills_of(hub: HubInterface) -> dict[str, Skill]:
@@ -94,11 +118,12 @@ def skills_of(hub: HubInterface) -> dict[str, Skill]:
 
     Raises UserError if there are none.
     """
-    found = {name: skill for name, skill in SKILLS.items() if skill.head in hub.heads}
+    heads = set(hub.heads)
+    found = {name: skill for name, skill in SKILLS.items() if heads.intersection(skill.heads)}
     if not found:
-        heads = ", ".join(dict.fromkeys(skill.head for skill in SKILLS.values()))
+        known = dict.fromkeys(head for skill in SKILLS.values() for head in skill.heads)
         raise UserError(
             f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked on the "
-            f"page; it takes one of {heads}"
+            f"page; it takes one of {', '.join(known)}"
         )
     return found

@@ -45,18 +45,18 @@ def test_it_answers_and_draws(
     client = NotebookClient(notebook, timeout=300, kernel_name="python3")
     client.execute(cwd=os.fspath(NOTEBOOK.parent))
     settings.source = before
-    printed = "".join(
-        output.text
-        for cell in notebook.cells if cell.cell_type == "code"
-        for output in cell.outputs if output.output_type == "stream" and output.name == "stdout"
-    )  # fmt: skip
-    assert "what colour is the square in the picture ?" in printed
-    assert "image  layer 3:  V2 0." in printed
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    printed = {"stdout": "", "stderr": ""}
+    for output in outputs:
+        if output.output_type == "stream":
+            printed[output.name] += output.text
+    assert "what colour is the square in the picture ?" in printed["stdout"]
+    assert "image  layer 3:  V2 0." in printed["stdout"]
+    assert "DEBUG" not in printed["stderr"] and "INFO" not in printed["stderr"]
     pictures = [
         Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
-        for cell in notebook.cells if cell.cell_type == "code"
-        for output in cell.outputs
+        for output in outputs
         if output.output_type == "execute_result" and "image/png" in output.data
-    ]  # fmt: skip
+    ]
     assert len(pictures) == 6  # the picture asked about, and five figures
     assert all(figure.width > 300 for figure in pictures[1:])

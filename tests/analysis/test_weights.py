@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mt_fairseq.analysis.__main__ import main
+from mt_fairseq.analysis.attention import average_diversity
 from mt_fairseq.analysis.figures import line_style
 from mt_fairseq.analysis.passes import run_pairs
 from mt_fairseq.analysis.weights import average_weights, draw_weights
@@ -20,6 +21,7 @@ from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import load_checkpoint
 from mt_fairseq.models.two_tower import TwoTowerModel
+from tests.albef.small import build as small_albef
 from tests.models.stand_in import MANAGERS, VARIANTS, batch, build_small
 
 
@@ -223,3 +225,11 @@ def test_two_models_of_one_name(vqa_checkpoint: Path, vqa_bin: Path, tmp_path: P
 def test_models_without_managers(name: str) -> None:
     with pytest.raises(UserError, match="Tiny has no managers"):
         found_for(build_small(**VARIANTS[name]))
+
+
+def test_albef_has_neither_managers_nor_two_towers() -> None:
+    model = small_albef({"itm": 2})
+    with pytest.raises(UserError, match="AlbefBase has no managers"):
+        average_weights(model, [])
+    with pytest.raises(UserError, match="AlbefBase is no two-tower model"):
+        average_diversity(model, [])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from fairseq.dataclass.utils import merge_with_parent
 from fairseq.models import MODEL_DATACLASS_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
+from omegaconf import OmegaConf
 
 from mt_fairseq.plan.__main__ import build_parser
-from mt_fairseq.plan.recipe import Recipe, read_recipe
+from mt_fairseq.plan.recipe import WORLD_SIZE, Recipe, read_recipe
 from tests.support import ROOT
 
 PAGES = sorted(
@@ -39,7 +42,12 @@ def composed(words: list[str]) -> Recipe:
     folder = words[words.index("--config-dir") + 1]
     name = words[words.index("--config-name") + 1]
     overrides = [w for w in words[words.index("--config-name") + 2 :] if "=" in w]
-    return read_recipe(str(ROOT / folder / f"{name}.yaml"), overrides)
+    return read(str(ROOT / folder / f"{name}.yaml"), *overrides)
+
+
+@cache
+def read(config: str, *overrides: str) -> Recipe:
+    return read_recipe(config, list(overrides))
 
 
 def check_options(recipe: Recipe) -> None:
@@ -54,7 +62,7 @@ def test_commands_compose_and_keep_the_batch(page: Path) -> None:
         recipe = composed(words)
         check_options(recipe)
         processes = NODES.get(words[0], recipe.processes or 1)
-        own = read_recipe(str(recipe.path), [])
+        own = read(str(recipe.path))
         assert processes * recipe.micro * recipe.steps == own.effective_batch(1), words
 
 
@@ -66,17 +74,30 @@ def spans(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_options_in_sentences_exist(page: Path) -> None:
-    """Each is tried on the page's first recipe; those for one GPU must keep its batch."""
-    config = composed(trainings(page)[0]).path
+    """Each fits the page's first recipe; those for one GPU keep its batch."""
+    recipe = composed(trainings(page)[0])
     for span in spans(page):
-        overrides = [w for w in shlex.split(span) if re.match(r"\+?\w+\.\w+=", w)]
-        if not overrides:
-            continue
-        recipe = read_recipe(str(config), overrides)
-        check_options(recipe)
-        if "distributed_world_size=1" in span and "update_freq" in span:
-            own = read_recipe(str(config), [])
-            assert recipe.effective_batch(1) == own.effective_batch(1), span
+        words = [w.partition("=") for w in shlex.split(span) if re.match(r"\+?\w+\.\w+=", w)]
+        overrides = {name: value for name, _, value in words}
+        architecture = overrides.pop("model._name", recipe.architecture)
+        for name, value in overrides.items():
+            check_override(recipe, architecture, name, value)
+        if "update_freq" in span and overrides.get(WORLD_SIZE) == "1":
+            micro = int(overrides.get("dataset.batch_size", recipe.micro))
+            steps = int(overrides["optimization.update_freq"].strip("[]"))
+            assert micro * steps == read(str(recipe.path)).effective_batch(1), span
+
+
+def check_override(recipe: Recipe, architecture: str, name: str, value: str) -> None:
+    """Hydra wants a plus before what the file does not name; task and model must know the rest."""
+    group, _, key = name.lstrip("+").partition(".")
+    assert (key not in recipe.cfg[group]) == name.startswith("+"), name
+    known = {
+        "task": TASK_DATACLASS_REGISTRY[recipe.task],
+        "model": MODEL_DATACLASS_REGISTRY[architecture],
+    }
+    if group in known:
+        OmegaConf.merge(OmegaConf.structured(known[group]()), {key: yaml.safe_load(value)})
 
 
 def test_plans_of_the_page_parse() -> None:

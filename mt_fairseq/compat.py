@@ -38,6 +38,7 @@ def apply() -> None:
     keep_last_batch()
     mark_dummy_batches()
     gather_lists_without_cuda()
+    hand_checkpoints_to_other_processes()
     shorten_usage_errors()
     name_unknown_hydra_options()
     shorten_hydra_errors()
@@ -153,6 +154,22 @@ def gather_lists_without_cuda() -> None:
         return found
 
     utils.all_gather_list = all_gather_list
+
+
+def hand_checkpoints_to_other_processes() -> None:
+    """The first process reads a checkpoint, with the safe loader, and sends it to the others, which
+    refuse what they get: it has become fairseq's configuration objects. It comes from a process of
+    the same run, not from a file, so it needs no second check.
+    """
+    import torch
+    from fairseq.distributed import utils
+
+    def _broadcast_object_slow(obj: Any, src_rank: int, group: Any, dist_device: Any) -> Any:
+        held = [obj]
+        torch.distributed.broadcast_object_list(held, src=src_rank, group=group, device=dist_device)
+        return held[0]
+
+    utils._broadcast_object_slow = _broadcast_object_slow
 
 
 def shorten_usage_errors() -> None:

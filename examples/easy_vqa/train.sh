@@ -23,7 +23,7 @@ train() {
 train --train-splits open --lr 5e-4 --max-update 1400 --save-dir "$save_dir/open"
 # Then all questions. The encoders keep what they see: the other parts learn faster than they do.
 train --finetune-from-model "$save_dir/open/checkpoint_last.pt" --lr 2e-4 \
-  --cross-modal-lr-multiplier 3 --head-lr-multiplier 5 --max-update 4500 --save-dir "$save_dir/all"
+  --cross-modal-lr-multiplier 3 --head-lr-multiplier 5 --max-update 3900 --save-dir "$save_dir/all"
 
 fairseq-generate "$data" --user-dir user_dir --cpu --task vqa --gen-subset valid \
   --path "$save_dir/all/checkpoint_last.pt" --batch-size 64 --scoring vqa_accuracy --quiet

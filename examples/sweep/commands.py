@@ -26,9 +26,9 @@ class Budget:
     """What every model gets alike."""
 
     data: Path
-    updates: int = 1100
-    batch_size: int = 64
-    lr: float = 1e-3
+    updates: int = 1000
+    batch_size: int = 32
+    lr: float = 5e-4
     image_size: int = 64
 
 

@@ -39,6 +39,23 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
+def start_two(data: Path, save_dir: Path, *args: object) -> list[subprocess.Popen]:
+    """Both processes of a run."""
+    port = free_port()
+    return [
+        start(
+            data, save_dir, *args, "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
+            "--distributed-world-size", 2, "--distributed-rank", rank, "--distributed-no-spawn",
+            "--distributed-init-method", f"tcp://127.0.0.1:{port}",
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=False)["model"]
+
+
 @pytest.mark.parametrize("task", [["vlp_mlm_itm", "mlm_itm"], ["vqa", "vqa"]])
 def test_two_processes_equal_accumulation(
     task: list[str], caption_bin: Path, vqa_bin: Path, tmp_path: Path
@@ -46,21 +63,26 @@ def test_two_processes_equal_accumulation(
     data = caption_bin if task[1] == "mlm_itm" else vqa_bin
     options = ["--task", task[0], "--criterion", task[1]]
     finish(start(data, tmp_path / "one", *options, "--update-freq", 2))
-    port = free_port()
-    ranks = [
-        start(
-            data, tmp_path / "two", *options, "--distributed-backend", "gloo",
-            "--ddp-backend", "legacy_ddp", "--distributed-world-size", 2,
-            "--distributed-rank", rank, "--distributed-no-spawn",
-            "--distributed-init-method", f"tcp://127.0.0.1:{port}",
-        )
-        for rank in (0, 1)
-    ]  # fmt: skip
-    for process in ranks:
+    for process in start_two(data, tmp_path / "two", *options):
         finish(process)
-    states = [
-        torch.load(tmp_path / name / "checkpoint_last.pt", weights_only=False)["model"]
-        for name in ("one", "two")
-    ]
-    for name, value in states[0].items():
-        assert torch.allclose(value, states[1][name], rtol=0, atol=1e-7), name
+    one, two = (weights(tmp_path / name / "checkpoint_last.pt") for name in ("one", "two"))
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], rtol=0, atol=1e-7), name
+
+
+def test_two_processes_resume_and_start_from_a_checkpoint(vqa_bin: Path, tmp_path: Path) -> None:
+    options = ["--task", "vqa", "--criterion", "vqa", "--save-interval-updates", 3]
+    for process in start_two(vqa_bin, tmp_path / "whole", *options):
+        finish(process)
+    middle = next((tmp_path / "whole").glob("checkpoint_*_3.pt"))
+    resumed = start_two(vqa_bin, tmp_path / "resumed", *options, "--restore-file", middle)
+    for process in resumed:
+        finish(process)
+    whole, again = (
+        weights(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "resumed")
+    )
+    for name, value in whole.items():
+        assert torch.equal(value, again[name]), name
+    started = start_two(vqa_bin, tmp_path / "new", *options, "--finetune-from-model", middle)
+    outputs = [finish(process) for process in started]
+    assert "tensors loaded" in outputs[0]

@@ -21,7 +21,10 @@ DEFAULT_TOPK = 128  # ManagerTower on Flickr30K, appendix A.2
 class RankingConfig(VisionLanguageConfig):
     retrieval_direction: ChoiceEnum(["both", "image", "text"]) = field(  # type: ignore[valid-type]
         default="both",
-        metadata={"help": "fairseq-generate looks for images of a text, for texts of an image"},
+        metadata={
+            "help": "what fairseq-generate looks for: image (images for a text), text (texts for "
+            "an image) or both"
+        },
     )
     retrieval_topk: Optional[int] = field(
         default=None,
@@ -86,6 +89,11 @@ class RankingTask(GatheringTask):
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         if isinstance(dataset, QueryDataset):
             batches = iterator.frozen_batches
+            if iterator.shard_id >= len(batches):
+                raise UserError(
+                    f"--distributed-world-size {iterator.num_shards}: the queries make no more "
+                    f"batches than {len(batches)}; take fewer processes or a smaller --batch-size"
+                )
             own = [i for batch in batches[iterator.shard_id :: iterator.num_shards] for i in batch]
             self.share = {
                 "queries": sorted(dataset.numbers[int(i)] for i in own),

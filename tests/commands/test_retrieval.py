@@ -276,6 +276,10 @@ def test_a_model_without_contrast_ranks_all_pairs(pretrained_checkpoint, caption
     [
         (["--retrieval-topk", "-1"], "--retrieval-topk -1"),
         (["--gallery-cache-gb", "-1"], "--gallery-cache-gb -1"),
+        (
+            ["--distributed-world-size", "3", "--distributed-rank", "2"],
+            "no more batches than 1",
+        ),
     ],
 )
 def test_wrong_options(options, message, checkpoint, caption_bin, tmp_path):

@@ -11,6 +11,7 @@ from mt_fairseq.evaluation import pair_scores
 from mt_fairseq.evaluation.pair_scores import TowerScorer, blocks_that_fit
 from mt_fairseq.evaluation.ranking import Side, rerank, shortlist
 from mt_fairseq.evaluation.state_store import fused, nbytes
+from tests.albef import small as small_albef
 from tests.models.stand_in import VARIANTS, VOCABULARY, StandInTask, build_small
 
 IMAGES, TEXTS = 5, 9
@@ -60,6 +61,22 @@ def test_scores_are_those_of_the_model(name, monkeypatch):
     """Padding, batches, what is computed once for an image, and the last layer cut short."""
     model = build_small(StandInTask(heads=HEADS), **VARIANTS[name]).eval()
     texts, images = inputs()
+    monkeypatch.setattr(pair_scores, "TEXT_GROUP", 4)
+    scorer = TowerScorer(model, texts, list(images), cache_bytes=10**9, batch_size=4)
+    features = scorer.features(lambda n: None)
+    expected = plainly(model, texts, images)
+    for ours, theirs in zip((*features, all_pairs(scorer)), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-6)
+
+
+def test_albef_keeps_its_last_layers(monkeypatch):
+    """A model whose fusion reads the encoders' last layers, and the image in keys alone."""
+    torch.manual_seed(0)
+    model = small_albef.build({"itc": 0, "itm": 2}).eval()
+    generator = torch.Generator().manual_seed(5)
+    lengths = [3, 3, 4, 5, 5, 6, 7, 7, 7]
+    texts = [torch.randint(5, small_albef.WORDS, (n,), generator=generator) for n in lengths]
+    images = torch.randint(0, 256, (IMAGES, 3, 32, 32), generator=generator, dtype=torch.uint8)
     monkeypatch.setattr(pair_scores, "TEXT_GROUP", 4)
     scorer = TowerScorer(model, texts, list(images), cache_bytes=10**9, batch_size=4)
     features = scorer.features(lambda n: None)

@@ -112,7 +112,7 @@ def test_flip_mirrors_half_of_the_pictures():
 
 
 def test_unknown_names_and_impossible_sizes_are_refused():
-    with pytest.raises(UserError, match="center_crop, augment, square"):
+    with pytest.raises(UserError, match="center_crop, augment, wide_augment, square"):
         build_transform("centre", (8, 8))
     with pytest.raises(UserError, match="at least 1 pixel"):
         build_transform("square", (0, 8))

@@ -7,7 +7,6 @@ never falls.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 
 import torch
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Side, rerank, shortlist
 from mt_fairseq.evaluation.state_store import fused, nbytes
+from tests.memory import peak_memory
 from tests.models.stand_in import VOCABULARY, StandInTask, build_small
 
 IMAGE_SIZE = (64, 64)
@@ -40,7 +40,7 @@ class Noise(Dataset[Tensor]):
 
 def peak() -> float:
     """Most memory so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return peak_memory() / 1e6
 
 
 def encode(model, images: int, cache: int) -> tuple[TowerScorer, Side, Side]:

@@ -6,17 +6,13 @@ AdamW and the steps take beyond a process that has everything imported and has r
 
 from __future__ import annotations
 
-import resource
 import sys
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-def peak() -> int:
-    """Largest resident memory so far, bytes."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from tests.memory import peak_memory
 
 
 def warm_up() -> None:
@@ -34,7 +30,7 @@ def main(config: str, batch: int) -> None:
     recipe = read_recipe(config, [])
     side, tokens = int(recipe.cfg.task.image_size), int(recipe.cfg.task.max_text_len)
     warm_up()
-    before = peak()
+    before = peak_memory()
     inputs = Inputs((side, side), tokens)
     model = build_random(recipe.architecture, inputs, **recipe.model_options).train()
     model.register_classification_head("vqa", 3129)
@@ -47,7 +43,7 @@ def main(config: str, batch: int) -> None:
         F.binary_cross_entropy_with_logits(logits.float(), scores).backward()
         optimizer.step()
         optimizer.zero_grad()
-    print(peak() - before)
+    print(peak_memory() - before)
 
 
 if __name__ == "__main__":

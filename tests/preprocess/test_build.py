@@ -88,7 +88,7 @@ def started(raw: Path, dest: Path) -> subprocess.Popen[str]:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough pictures that a run can be met on its way."""
     raw = tmp_path_factory.mktemp("large")
-    rows = captions(1000)
+    rows = captions(3000)
     Image.effect_noise((300, 300), 90).save(raw / "noise.png")
     for row in rows:
         os.link(raw / "noise.png", raw / row["image"])

@@ -22,7 +22,7 @@ def peaks() -> dict[str, float]:
 def test_memory_is_flat_beyond_the_cache(peaks: dict[str, float]) -> None:
     states = peaks["bytes an image"] * LARGE / MB
     assert states > 50  # what must not be kept
-    assert peaks["large"] - peaks["small"] < 15
+    assert peaks["large"] - peaks["small"] < states / 2  # features, lists and the allocator's slack
 
 
 def test_the_measure_sees_a_gallery_that_is_kept(peaks: dict[str, float]) -> None:

@@ -41,7 +41,7 @@ examples:
   python -m mt_fairseq.evaluate checkpoints/vqa data-bin/vqav2 --split valid --out results/valid
   python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
       --batch-size 64 --out results/test
-  python -m mt_fairseq.evaluate checkpoints/coco data-bin/coco --split test --shard 1/8 \
+  python -m mt_fairseq.evaluate checkpoints/coco data-bin/coco --split test --shard 1/8 \\
       --out parts/1 -- --retrieval-topk 256
   python -m mt_fairseq.evaluate compare results/bridgetower results/managertower
 """

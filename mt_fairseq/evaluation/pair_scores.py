@@ -100,18 +100,23 @@ class TowerScorer:
 
     def store_texts(self) -> Iterator[tuple[int, TextStates]]:
         """Encode all texts, group by group, and keep their states if they fit."""
-        lengths = torch.tensor([len(text) for text in self.texts])
         for begin, states in self.encoded_texts(0, len(self.texts)):
             if not begin:
-                if self.whole_length:
-                    lengths[:] = states.mask.shape[1]
+                lengths = self.kept_lengths(0, len(self.texts), states)
                 each = nbytes(fused(states)) / states.mask.numel()
                 self.text_blocks = blocks_that_fit((lengths * each).tolist(), self.cache_bytes)
                 if len(self.text_blocks) == 1:
-                    self.text_store = TextStore(0, lengths.to(self.device))
+                    self.text_store = TextStore(0, lengths)
             if self.text_store is not None:
                 self.text_store.put(begin, states)
             yield begin, states
+
+    def kept_lengths(self, begin: int, end: int, states: TextStates) -> Tensor:
+        """Positions to keep of each text in a range; ``states`` are some texts'."""
+        lengths = [len(text) for text in self.texts[begin:end]]
+        if self.whole_length:
+            lengths = [states.mask.shape[1]] * len(lengths)
+        return torch.tensor(lengths, device=self.device)
 
     def room_for_images(self, states: ImageStates) -> ImageStore | None:
         """A store for all images if they fit beside the texts; ``states`` are some of them."""
@@ -163,14 +168,10 @@ class TowerScorer:
 
     def store_of(self, begin: int, end: int) -> TextStore:
         """Encode the texts of a range again, and keep them."""
-        self.text_store = None  # before the next one is filled
-        lengths = torch.tensor([len(text) for text in self.texts[begin:end]])
-        store = None
+        self.text_store = store = None  # before the next one is filled
         for first, states in self.encoded_texts(begin, end):
             if store is None:
-                if self.whole_length:
-                    lengths[:] = states.mask.shape[1]
-                store = TextStore(begin, lengths.to(self.device))
+                store = TextStore(begin, self.kept_lengths(begin, end, states))
             store.put(first, states)
         assert store is not None
         return store

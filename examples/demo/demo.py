@@ -20,6 +20,7 @@ class Demo(ABC):
 
     Class attributes:
         name: the task, as fairseq and the folders call it.
+        page: folder in examples/ that tells more of it; ``name`` where empty.
         updates, lr: of its fine-tuning.
 
     Args:
@@ -29,6 +30,7 @@ class Demo(ABC):
     """
 
     name: ClassVar[str]
+    page: ClassVar[str] = ""
     updates: ClassVar[int]
     # a higher one makes the model forget what words mean in pictures
     lr: ClassVar[float] = 3e-4

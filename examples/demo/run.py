@@ -23,12 +23,15 @@ from examples.demo.demo import Demo
 from examples.demo.nlvr2 import Nlvr2Demo
 from examples.demo.raw import find_raw
 from examples.demo.report import write_report
+from examples.demo.retrieval import RetrievalDemo
 from examples.demo.snli_ve import SnliVeDemo
 from examples.demo.stages import Runner, clock, remove
 from examples.demo.vqa import VqaDemo
 from mt_fairseq.errors import UserError, cli_entry
 
-DEMOS: dict[str, type[Demo]] = {kind.name: kind for kind in (VqaDemo, SnliVeDemo, Nlvr2Demo)}
+DEMOS: dict[str, type[Demo]] = {
+    kind.name: kind for kind in (VqaDemo, SnliVeDemo, Nlvr2Demo, RetrievalDemo)
+}
 NUMBERS = ("image_size", "batch_size", "pretraining_updates", "pretraining_lr",
            "finetuning_updates", "finetuning_lr")  # fmt: skip
 USER_VOCAB_SIZE = 8000  # symbols for real text; the generated world has 80 words
@@ -63,7 +66,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     if args.raw and args.task != VqaDemo.name:
         raise UserError(
             f"--raw {args.raw}: goes with --task vqa; for your own files of {args.task} take the "
-            f"commands in examples/{args.task}/README.md"
+            f"commands in examples/{DEMOS[args.task].page or args.task}/README.md"
         )
     own = USER_VOCAB_SIZE if args.raw else Settings.vocab_size
     return Settings(**{n: getattr(args, n) for n in NUMBERS}, vocab_size=args.vocab_size or own)

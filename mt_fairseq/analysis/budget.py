@@ -19,7 +19,10 @@ from mt_fairseq.analysis.budget_tables import (
     layers_rows,
     model_rows,
     part_rows,
+    timed_variants,
 )
+from mt_fairseq.analysis.flops import Inputs
+from mt_fairseq.analysis.latency import BASELINE, LatencyRow, latency_rows, usable_device
 from mt_fairseq.analysis.markdown import table
 from mt_fairseq.errors import UserError
 
@@ -102,21 +105,53 @@ class Budget:
         return f"{title}\nThe tiny ones with the vocabulary of `make demo`.\n\n{table(head, lines)}"
 
 
+def latency_text(rows: list[LatencyRow], rounds: int, device: str) -> str:
+    """The timed models in Markdown."""
+    lines = [
+        [r.name, f"{r.milliseconds:.1f}", f"{r.lowest:.1f} to {r.highest:.1f}", f"{r.ratio:.3f}",
+         f"{r.table_6_ratio:.3f}" if r.table_6_ratio else "-"]
+        for r in rows
+    ]  # fmt: skip
+    note = (
+        f"One pair, 384x384 pixels and 50 tokens, without a task's head, float32, {device}, "
+        f"{rounds} rounds in which\nthe models take turns. Ratio: the median of a model's time by "
+        f"{BASELINE}'s in the same round; the paper's\nis of its means on a TITAN V."
+    )
+    head = ["BASE", "ms", "lowest to highest", f"by {BASELINE}", "Table 6"]
+    return f"## Latency\n{note}\n\n{table(head, lines)}"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there as well")
+    parser.add_argument(
+        "--latency",
+        metavar="ROUNDS",
+        type=int,
+        default=0,
+        help="also time one pair through the models of Table 6, so many times each (needs 10 GB)",
+    )
+    parser.add_argument("--device", default="cpu", help="of --latency: cpu, cuda, cuda:1 (cpu)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the tables; exit code 0.
 
-    Raises UserError if the JSON file has no folder to go to.
+    Raises UserError if the JSON file has no folder to go to, or for a device or number of rounds
+    that cannot be.
     """
+    if args.latency < 0:
+        raise UserError(f"--latency {args.latency}: a number of rounds, 0 for none")
+    usable_device(args.device)
     if args.json and not args.json.absolute().parent.is_dir():
         raise UserError(f"--json {args.json}: no such folder")
     budget = Budget.count()
     print(budget.text())
+    content: dict[str, Any] = asdict(budget)
+    if args.latency:
+        rows = latency_rows(timed_variants(), Inputs(), args.latency, args.device)
+        print(f"\n{latency_text(rows, args.latency, args.device)}")
+        content["latency"] = [asdict(row) for row in rows]
     if args.json:
-        content: dict[str, Any] = asdict(budget)
         args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0

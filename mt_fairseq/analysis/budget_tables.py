@@ -41,6 +41,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def timed_variants() -> dict[str, tuple[str, dict[str, Any]]]:
+    """METER and the models of Table 6, the only ones that the paper has timed."""
+    return {name: VARIANTS[name] for name in ("METER", *TABLE_6)}
+
+
 @dataclass(frozen=True)
 class ModelRow:
     """A model of BASE size in both conventions (flops.py) beside the printed figures."""

@@ -10,6 +10,9 @@ import pytest
 
 from mt_fairseq.analysis import published
 from mt_fairseq.analysis.__main__ import main
+from mt_fairseq.analysis.budget import latency_text
+from mt_fairseq.analysis.flops import Inputs
+from mt_fairseq.analysis.latency import latency_rows
 from mt_fairseq.errors import UserError
 from tests.support import ROOT
 
@@ -127,3 +130,27 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         main(["budgets"])
     assert "invalid choice" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_latency_is_the_median_of_ratios_within_a_round() -> None:
+    tiny = {"BridgeTower": ("bridgetower_tiny", {}), "ManagerTower AAUE": ("managertower_tiny", {})}
+    rows = latency_rows(tiny, Inputs((32, 32), 8, 100), 5, "cpu")
+    baseline, manager = rows
+    assert baseline.ratio == baseline.table_6_ratio == 1
+    assert manager.table_6_ratio == pytest.approx(43.20 / 39.43)
+    for row in rows:
+        assert 0 < row.lowest <= row.milliseconds <= row.highest
+    assert 0.2 < manager.ratio < 20
+    assert "| ManagerTower AAUE |" in latency_text(rows, 5, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "nowhere"], "--device nowhere: not usable here"),
+        (["--latency", "-1"], "--latency -1: a number of rounds"),
+    ],
+)
+def test_what_cannot_be_timed_is_said_first(options: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        main(["budget", *options])

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks.measure import peak_memory
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Side, rerank, shortlist
 from mt_fairseq.evaluation.state_store import fused, nbytes
-from tests.memory import peak_memory
 from tests.models.stand_in import VOCABULARY, StandInTask, build_small
 
 IMAGE_SIZE = (64, 64)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.memory import peak_memory
+from benchmarks.measure import peak_memory
 
 
 def warm_up() -> None:

@@ -1,4 +1,4 @@
-"""The benchmark runs and reports in its form; its target is checked where a machine is quiet."""
+"""The benchmark runs and all its ways read the same; its target counts on a quiet machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks import image_pack_read
 from benchmarks.__main__ import main
-from benchmarks.registry import register_benchmark
 
 
 def test_report(
@@ -19,13 +18,5 @@ def test_report(
     monkeypatch.setattr(image_pack_read, "READS", 500)
     main(["image_pack_read", "--rounds", "3", "--json", str(tmp_path / "out.json")])
     result = json.loads((tmp_path / "out.json").read_text())
-    assert {"name", "ratio", "target", "met", "runs", "machine"} <= set(result)
     assert all(len(rates) == 3 for rates in result["runs"].values()) and result["ratio"] > 1
     assert "times the peer" in capsys.readouterr().out
-
-
-def test_names_are_unique_and_known() -> None:
-    with pytest.raises(ValueError, match="two benchmarks"):
-        register_benchmark("image_pack_read", "")(image_pack_read.image_pack_read)
-    with pytest.raises(SystemExit):
-        main(["no_such_benchmark"])

@@ -10,6 +10,7 @@ from mt_fairseq.errors import install_excepthook
 MODULES = (
     "mt_fairseq.tasks.albef_pretrain",
     "mt_fairseq.tasks.albef_vqa",
+    "mt_fairseq.tasks.grounding",
     "mt_fairseq.tasks.nlvr2",
     "mt_fairseq.tasks.snli_ve",
     "mt_fairseq.tasks.retrieval",
@@ -29,6 +30,7 @@ MODULES = (
     "mt_fairseq.models.meter",
     "mt_fairseq.optim.adamw",
     "mt_fairseq.optim.linear",
+    "mt_fairseq.evaluation.grounding",
     "mt_fairseq.evaluation.retrieval_scorer",
     "mt_fairseq.evaluation.scorers",
 )

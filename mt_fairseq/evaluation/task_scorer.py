@@ -23,6 +23,7 @@ TASK_SCORERS = {
     "snli_ve": "accuracy",
     "nlvr2": "accuracy",
     "retrieval": "recall",
+    "grounding": "box_accuracy",
 }
 """The scorer that ``python -m mt_fairseq.evaluate`` takes for each task."""
 

@@ -23,5 +23,9 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
         "mt_fairseq.analysis.tokens",
         "one picture and text: the weights of every patch and token",
     ),
+    "grounding": (
+        "mt_fairseq.analysis.grounding",
+        "one picture and text: where an ALBEF looks (Grad-CAM)",
+    ),
     "budget": ("mt_fairseq.analysis.budget", "parameters and FLOPs beside the papers' figures"),
 }

@@ -29,8 +29,8 @@ class Boxes:
         lacking = [name for name in NEEDED if name not in self.split.columns]
         if lacking:
             raise UserError(
-                f"{data_bin.path}: split {split} has no column {lacking[0]!r}, so there are no boxes "
-                "to choose from; run `python -m preprocess refcoco` with --proposals"
+                f"{data_bin.path}: split {split} has no column {lacking[0]!r}, so there are no "
+                "boxes to choose from; run `python -m preprocess refcoco` with --proposals"
             )
         self.known = "box" in self.split.columns
         counts = [len(self.proposals(index)) for index in range(len(self.split))]

@@ -12,15 +12,14 @@ from mt_fairseq.modules.albef.gradcam import image_map, text_map, word_maps
 
 MODES = ("itm", "itc")
 """The head whose decision is explained; ``itm`` by a fusion layer, ``itc`` by a vision layer."""
-PAPER_LAYER = 3
-"""Of the fusion layers, from 1: ALBEF's best on RefCOCO+ (appendix on visual grounding)."""
 
 
 def map_layer(model: Any, mode: str, layer: int | None) -> int:
     """The layer whose attention makes the map, from 1, after checks.
 
-    Without a ``layer``: the third fusion layer for ``itm`` (ALBEF; the last where there are
-    fewer), the vision encoder's last for ``itc``.
+    Without a ``layer``: the middle one of the fusion for ``itm`` (ALBEF: the third of six; in the
+    last, the match hangs on the begin token's attention alone), the vision encoder's last for
+    ``itc``.
 
     Raises:
         UserError: a model that is no ALBEF, or has neither the head nor the layer.
@@ -42,7 +41,7 @@ def map_layer(model: Any, mode: str, layer: int | None) -> int:
     else:
         count, where = len(model.network.vision_encoder.blocks), "layers in its vision encoder"
     if layer is None:
-        return min(PAPER_LAYER, count) if mode == "itm" else count
+        return (count + 1) // 2 if mode == "itm" else count
     if not 1 <= layer <= count:
         raise UserError(f"--grounding-layer {layer}: this model has {count} {where}")
     return layer

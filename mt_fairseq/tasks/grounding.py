@@ -33,8 +33,8 @@ class GroundingConfig(VisionLanguageConfig):
     grounding_layer: Optional[int] = field(
         default=None,
         metadata={
-            "help": "layer whose attention makes the map, from 1 (default: itm the third fusion "
-            "layer, as the paper; itc the vision encoder's last)"
+            "help": "layer whose attention makes the map, from 1 (default: itm the middle of the "
+            "fusion layers, as the paper; itc the vision encoder's last)"
         },
     )
 

@@ -165,7 +165,9 @@ def _training(name: str, title: str, command: list[str], places: Places, updates
     return Stage(name, title, command, makes=[save, logs], resumes=True, show=show)
 
 
-def generate_stage(task: str, name: str, scoring: str, places: Places, *options: str) -> Stage:
+def generate_stage(
+    task: str, name: str, scoring: str, places: Places, *options: str, nbest: int = 3
+) -> Stage:
     """Answers about the held-out pictures ("valid"), or with other pictures ("shuffled")."""
     data = places.data(task) if name == SPLIT else places.shuffled(task)
     title = "Answers to the held-out split" + ("" if name == SPLIT else ", pictures shuffled")
@@ -174,7 +176,7 @@ def generate_stage(task: str, name: str, scoring: str, places: Places, *options:
     command = ["fairseq-generate", shown(data), "--user-dir", "user_dir", "--cpu", "--task", task]
     command += ["--path", shown(checkpoint), "--gen-subset", SPLIT, "--scoring", scoring]
     command += ["--batch-size", "128", "--required-batch-size-multiple", "1"]
-    command += ["--nbest", "3", "--beam", "3", "--num-workers", "1"]
+    command += ["--nbest", str(nbest), "--beam", str(nbest), "--num-workers", "1"]
     command += ["--results-path", shown(results), *options]
     return Stage(f"{task}-{name}", title, command, makes=[results], show=_generate_line)
 

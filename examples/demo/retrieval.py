@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from math import comb
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,22 +13,24 @@ from examples.demo import commands
 from examples.demo.baselines import interval
 from examples.demo.commands import SPLIT
 from examples.demo.demo import Demo
-from examples.demo.report import Report, Row, best_answers
+from examples.demo.report import Report, Row
 from examples.demo.stages import Stage
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
+from mt_fairseq.evaluation.recall import CUTS
 from mt_fairseq.evaluation.retrieval_items import DIRECTIONS, RetrievalItems
 
-METRIC = "recall at 1"
+METRIC = "mean recall"
 TOPK = "16"  # captions are short: beyond the most similar, many fit a picture as well
+Recalls = NDArray[np.float64]  # (queries, CUTS)
 
 
 class RetrievalDemo(Demo):
-    """Captions and pictures in Flickr30K's files; what is ranked first is right or wrong."""
+    """Captions and pictures in Flickr30K's files; a query is right at k as recall counts it."""
 
     name = "retrieval"
     page = "flickr30k"
-    updates = 1200
+    updates = 800
     lr = 6e-4
 
     def stages(self) -> list[Stage]:
@@ -48,21 +54,20 @@ class RetrievalDemo(Demo):
 
     def generate(self, pictures: str) -> Stage:
         """The command that ranks, with the captions' own pictures or with others."""
-        options = ("--retrieval-topk", TOPK)
-        return commands.generate_stage(self.name, pictures, "recall", self.places, *options)
+        return commands.generate_stage(
+            self.name, pictures, "recall", self.places, "--retrieval-topk", TOPK, nbest=max(CUTS)
+        )
 
     def report(self) -> Report:
-        own, shuffled = (self.hits(name) for name in (SPLIT, "shuffled"))
         items = self.items(SPLIT)
-        chance = np.array([len(items.right(query)) for query in range(len(items))], float)
-        chance[: items.texts] /= len(items.images)
-        chance[items.texts :] /= items.texts
+        own, shuffled = (self.recalls(name) for name in (SPLIT, "shuffled"))
+        chance = np.array([at_random(items, query) for query in range(len(items))])
         rows = [
             _row("ManagerTower, pictures and texts", own, items),
             _row("the same, pictures shuffled", shuffled, items),
             _row("random ranking", chance, items),
         ]
-        gains = [_mean_of_both(hits - chance, items) for hits in (own, shuffled)]
+        gains = [_mean_of_both(recalls - chance, items) for recalls in (own, shuffled)]
         return Report(METRIC, "captions and pictures", len(items), rows, gains[0], gains[1])
 
     def items(self, pictures: str) -> RetrievalItems:
@@ -71,31 +76,57 @@ class RetrievalDemo(Demo):
         data = self.places.data(self.name) if own else self.places.shuffled(self.name)
         return RetrievalItems(DataBin(data), SPLIT)
 
-    def hits(self, pictures: str) -> NDArray[np.float64]:
-        """1 for each query whose best item is right, else 0."""
+    def recalls(self, pictures: str) -> Recalls:
+        """(queries, CUTS): 1 where a right item is among a query's first k, else 0.
+
+        Raises UserError if fairseq-generate left a query out.
+        """
         items, path = self.items(pictures), self.places.answers(self.name, pictures)
         with path.open(encoding="utf-8") as lines:
-            best = best_answers(lines)
-        if len(best) < len(items):
-            raise UserError(f"{path}: answers {len(best)} of {len(items)} queries")
-        return np.array(
-            [best[q] in [items.name(right) for right in items.right(q)] for q in range(len(items))],
-            float,
-        )
+            ranked = rankings(lines)
+        lacking = len(items) - len(ranked)
+        if lacking:
+            raise UserError(f"{path}: has no ranking of {lacking} of the {len(items)} queries")
+        found = np.zeros((len(items), len(CUTS)))
+        for query, names in ranked.items():
+            right = {items.name(item) for item in items.right(query)}
+            found[query] = [not right.isdisjoint(names[:k]) for k in CUTS]
+        return found
 
 
-def _mean_of_both(values: NDArray[np.float64], items: RetrievalItems) -> tuple[float, float, float]:
-    """The mean of both directions' means, and its bounds; a picture goes with its captions."""
+def rankings(lines: Iterable[str]) -> dict[int, list[str]]:
+    """Query -> its items, the best first, from the H- lines of fairseq-generate's output."""
+    found: dict[int, list[str]] = {}
+    for line in lines:
+        match = re.match(r"H-(\d+)\t[^\t]*\t(.*)$", line.rstrip("\n"))
+        if match:
+            found.setdefault(int(match[1]), []).append(match[2])
+    return found
+
+
+def at_random(items: RetrievalItems, query: int) -> list[float]:
+    """How likely a random order has a right item among the first k, for each k of CUTS."""
+    count = len(items.images) if query < items.texts else items.texts
+    wrong = count - len(items.right(query))
+    return [1 - comb(wrong, min(k, count)) / comb(count, min(k, count)) for k in CUTS]
+
+
+def _mean_of_both(recalls: Recalls, items: RetrievalItems) -> tuple[float, float, float]:
+    """The mean over k and both directions, and its bounds; a picture goes with its captions."""
+    values = recalls.mean(axis=1)
     directions = np.array([items.direction(query) for query in range(len(items))])
-    weights = np.ones(len(items))
     for direction in DIRECTIONS:
         chosen = directions == direction
-        weights[chosen] = len(items) / (len(DIRECTIONS) * chosen.sum())
+        values[chosen] *= len(items) / (len(DIRECTIONS) * chosen.sum())
     groups = np.concatenate([items.image_of_text, np.arange(len(items.images))])
-    return interval(weights * values, groups.tolist())
+    return interval(values, groups.tolist())
 
 
-def _row(name: str, values: NDArray[np.float64], items: RetrievalItems) -> Row:
+def _row(name: str, recalls: Recalls, items: RetrievalItems) -> Row:
     texts = items.texts
-    by_kind = {"images": 100 * values[:texts].mean(), "captions": 100 * values[texts:].mean()}
-    return Row(name, *_mean_of_both(values, items), {k: float(v) for k, v in by_kind.items()})
+    columns = {
+        f"{kind} R@{k}": 100 * float(part[:, CUTS.index(k)].mean())
+        for kind, part in (("images", recalls[:texts]), ("captions", recalls[texts:]))
+        for k in (min(CUTS), max(CUTS))
+    }
+    return Row(name, *_mean_of_both(recalls, items), columns)

@@ -42,7 +42,9 @@ examples:
   python -m mt_fairseq.evaluate checkpoints/vqa/checkpoint_best.pt data-bin/vqav2 --split test \\
       --batch-size 64 --out results/test
   python -m mt_fairseq.evaluate checkpoints/coco data-bin/coco --split test --shard 1/8 \\
-      --out parts/1 -- --retrieval-topk 256
+      --out parts/1
+  python -m mt_fairseq.evaluate checkpoints/coco data-bin/flickr30k --split test \\
+      --out results/zero-shot -- --retrieval-topk 128
   python -m mt_fairseq.evaluate compare results/bridgetower results/managertower
 """
 

@@ -1,5 +1,6 @@
 """What a retrieval task is at the time of fairseq-generate: queries instead of samples."""
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -13,6 +14,8 @@ from mt_fairseq.evaluation.retrieval_items import ItemDictionary, QueryDataset, 
 from mt_fairseq.evaluation.retrieval_scorer import RetrievalResults
 from mt_fairseq.tasks.gathering import GatheringTask
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_TOPK = 128  # ManagerTower on Flickr30K, appendix A.2
 
@@ -30,8 +33,9 @@ class RankingConfig(VisionLanguageConfig):
         default=None,
         metadata={
             "help": "how many of a query's most similar items image-text matching ranks again "
-            f"(default: {DEFAULT_TOPK}, as the paper on Flickr30K, and 256 there on COCO; all, if "
-            "the model has no contrastive head); 0 leaves the order of similarity"
+            "(default: what the checkpoint was trained with, 128 in the recipe for Flickr30K, 256 "
+            f"for COCO; {DEFAULT_TOPK} where it names none; all, if the model has no contrastive "
+            "head); 0 leaves the order of similarity"
         },
     )
     gallery_cache_gb: float = field(
@@ -55,6 +59,7 @@ class RankingTask(GatheringTask):
         if cfg.gallery_cache_gb < 0:
             raise UserError(f"--gallery-cache-gb {cfg.gallery_cache_gb}: give 0 or more")
         self.has_criterion = False
+        self.trained_topk: int | None = None
         self.share: dict[str, Any] = {}
         super().__init__(cfg, data_bin)
 
@@ -80,6 +85,7 @@ class RankingTask(GatheringTask):
         """The samples of a split; in fairseq-generate its queries."""
         super().load_dataset(split, combine, task_cfg, **kwargs)
         if isinstance(self.results, RetrievalResults):
+            self.trained_topk = getattr(task_cfg, "retrieval_topk", None)
             self.datasets[split] = QueryDataset(
                 self.results.items, self.datasets[split], self.dictionary, self.results.direction
             )
@@ -117,12 +123,14 @@ class RankingTask(GatheringTask):
                 "them; without the option all pairs are ranked"
             )
         if topk is None and contrastive:
-            topk = DEFAULT_TOPK
+            topk = DEFAULT_TOPK if self.trained_topk is None else self.trained_topk
         if topk != 0 and "itm" not in models[0].heads:
             raise UserError(
                 "this model has no head for image-text matching to rank pairs with; "
                 "--retrieval-topk 0 ranks by similarity alone"
             )
+        if topk:
+            logger.info("matching ranks a query's %d most similar items again", topk)
         (dataset,) = (d for d in self.datasets.values() if isinstance(d, QueryDataset))
         workload = Workload(
             topk=topk,

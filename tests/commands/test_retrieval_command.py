@@ -51,7 +51,7 @@ def caption_bin(question_bin: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def checkpoint(caption_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_elsewhere(
         caption_bin, tmp_path_factory.mktemp("model"), "--task", "retrieval", "--criterion",
-        "itc_itm", "--disable-validation",
+        "itc_itm", "--disable-validation", "--retrieval-topk", TOPK,
     )  # fmt: skip
 
 
@@ -81,19 +81,9 @@ def read(out: Path) -> Results:
 
 @pytest.fixture(scope="module")
 def whole(checkpoint, caption_bin, tmp_path_factory) -> Results:
+    """How many candidates to rank again, the checkpoint says."""
     out = tmp_path_factory.mktemp("whole")
-    return run(
-        out,
-        checkpoint,
-        caption_bin,
-        "--batch-size",
-        4,
-        "--nbest",
-        9,
-        "--",
-        "--retrieval-topk",
-        TOPK,
-    )
+    return run(out, checkpoint, caption_bin, "--batch-size", 4, "--nbest", 9)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +213,7 @@ def test_parts_merged_are_the_whole(checkpoint, caption_bin, whole, tmp_path):
     for number, part in enumerate(parts, 1):
         evaluate.main([
             str(checkpoint), str(caption_bin), "--batch-size", "4", "--nbest", "9", *FLAGS,
-            "--out", str(part), "--shard", f"{number}/3", "--", "--retrieval-topk", str(TOPK),
+            "--out", str(part), "--shard", f"{number}/3",
         ])  # fmt: skip
         assert not (part / "score.json").exists()
     evaluate.main(["merge", *map(str, reversed(parts)), "--out", str(tmp_path / "all")])

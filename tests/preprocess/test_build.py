@@ -76,8 +76,14 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
 
 def started(raw: Path, dest: Path) -> subprocess.Popen[str]:
     """A run with two workers, under way."""
-    run = subprocess.Popen(command(raw, dest, "--workers", 2), stderr=subprocess.PIPE, text=True,
-                           start_new_session=True)  # fmt: skip
+    run = subprocess.Popen(
+        command(raw, dest, "--workers", 2),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # tests that a shell runs in the background have inherited "ignore Ctrl-C" from it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while run.poll() is None and len(list(dest.glob("images/*.h5"))) < 2:
         time.sleep(0.002)
     assert run.poll() is None

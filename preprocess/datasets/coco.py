@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mt_fairseq.errors import UserError
-from preprocess.datasets.karpathy import SOURCE, caption, karpathy_records, karpathy_splits
+from preprocess.datasets.karpathy import (
+    SOURCE,
+    SPLITS,
+    caption,
+    karpathy_records,
+    karpathy_splits,
+)
 from preprocess.datasets.registry import Reader, missing_field, register_reader
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
@@ -68,6 +74,12 @@ class Coco(Reader):
         if self.karpathy is None:
             return [split for split in ("train", "valid") if split in self._official()]
         return karpathy_splits(self.karpathy)
+
+    def split_sources(self) -> dict[str, str]:
+        """Karpathy's three in one file, or the two that have official captions."""
+        if self.karpathy is not None:
+            return dict.fromkeys(SPLITS.values(), KARPATHY_FILE)
+        return {split: f"captions_{name}*.json" for name, split in OFFICIAL_SPLITS.items()}
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Captions in the order of the file."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from preprocess.datasets.flickr_pictures import PICTURES, FlickrReader, flickr_key
-from preprocess.datasets.karpathy import SOURCE, karpathy_records, karpathy_splits
+from preprocess.datasets.karpathy import SOURCE, SPLITS, karpathy_records, karpathy_splits
 from preprocess.datasets.registry import register_reader
 from preprocess.records import BadRecord, Record
 
@@ -28,6 +28,10 @@ class Flickr30k(FlickrReader):
         """Those that pictures of the file belong to; none without the file."""
         path = self.find(FILE)
         return [] if path is None else karpathy_splits(path)
+
+    def split_sources(self) -> dict[str, str]:
+        """All three are in one file."""
+        return dict.fromkeys(SPLITS.values(), FILE)
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Captions in the order of the file."""

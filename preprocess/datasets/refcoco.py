@@ -94,6 +94,10 @@ class RefCoco(Reader):
         present = {ref.get("split") for ref in self.refs if isinstance(ref, dict)}
         return [SPLITS[name] for name in SPLITS if name in present]
 
+    def split_sources(self) -> dict[str, str]:
+        """All four are in one file."""
+        return dict.fromkeys(SPLITS.values(), REFS[0])
+
     def remark(self, split: str) -> str:
         """Which proposals there are."""
         source = self.proposal_source

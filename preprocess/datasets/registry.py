@@ -58,6 +58,10 @@ class Reader(ABC):
         """Official splits and the file of each, where the dataset has one file a split."""
         return {}
 
+    def split_sources(self) -> dict[str, str]:
+        """Official splits and the file in which each is looked for, to name what is not there."""
+        return self.split_files()
+
     def file_of(self, split: str) -> Path:
         """The file of a split; UserError if it is not there."""
         name = self.split_files()[split]

@@ -63,3 +63,21 @@ def test_without_the_file(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     with pytest.raises(UserError, match=r"none of the expected files is there \(RAW/dataset_fl"):
         build("flickr30k", tmp_path / "raw", tmp_path / "bin")
+
+
+def test_splits_without_pictures_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flickr30K, COCO and RefCOCO hold their splits in one file."""
+    raw = write_flickr30k(tmp_path / "raw")
+    content = json.loads((raw / "dataset_flickr30k.json").read_text())
+    content["images"] = [item for item in content["images"] if item["split"] != "val"]
+    dump(raw / "dataset_flickr30k.json", content)
+    build("flickr30k", raw, tmp_path / "bin")
+    said = "not there, so left out: valid (dataset_flickr30k.json)"
+    assert said in capsys.readouterr().err.splitlines()
+    dump(raw / "dataset_coco.json", content)
+    build("coco", raw, tmp_path / "coco", "--image-root", raw / "flickr30k-images")
+    assert "not there, so left out: valid (dataset_coco.json)\n" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"no files of split 'valid' in .*there are train, test"):
+        build("coco", raw, tmp_path / "other", "--splits", "valid")

@@ -8,6 +8,7 @@ from mt_fairseq import compat
 from mt_fairseq.errors import install_excepthook
 
 MODULES = (
+    "mt_fairseq.tasks.albef_pairs",
     "mt_fairseq.tasks.albef_pretrain",
     "mt_fairseq.tasks.albef_vqa",
     "mt_fairseq.tasks.grounding",
@@ -18,6 +19,7 @@ MODULES = (
     "mt_fairseq.tasks.vqa",
     "mt_fairseq.criterions.albef",
     "mt_fairseq.criterions.albef_classification",
+    "mt_fairseq.criterions.albef_pairs",
     "mt_fairseq.criterions.albef_vqa",
     "mt_fairseq.criterions.classification",
     "mt_fairseq.criterions.itc_itm",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mt_fairseq.criterions.classification import ClassificationCriterion
 from mt_fairseq.criterions.distillation import distilled_cross_entropy
+from mt_fairseq.criterions.logging import log_average, total
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.albef.outputs import DistilledOutput
 
@@ -28,3 +29,13 @@ class AlbefClassificationCriterion(ClassificationCriterion):
         return distilled_cross_entropy(
             output.logits, labels, output.teacher_logits, output.alpha
         ).sum()
+
+    def further_log(self, output: Any, samples: int) -> dict[str, float]:
+        """The weight of the momentum model's classes."""
+        return {"alpha": output.alpha * samples}
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        super().reduce_metrics(logging_outputs)
+        samples = total(logging_outputs, "nsentences")
+        log_average("alpha", total(logging_outputs, "alpha"), samples)

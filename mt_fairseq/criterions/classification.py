@@ -47,12 +47,17 @@ class ClassificationCriterion(FairseqCriterion):
             "ntokens": sample["ntokens"],
             "nsentences": sample["nsentences"],
             "sample_size": sample["labelled"],
+            **self.further_log(output, sample["nsentences"]),
         }
         return loss, sample["labelled"], logging_output
 
     def loss(self, output: Any, labels: Tensor) -> Tensor:
         """The sum over samples of a batch's loss."""
         return classification_loss(output.logits, labels)
+
+    def further_log(self, output: Any, samples: int) -> dict[str, float]:
+        """Sums over samples of what else is logged; nothing here."""
+        return {}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

@@ -62,9 +62,10 @@ class AlbefModel(TwoTowerModel):
         assert isinstance(model, AlbefModel)
         if cfg.no_end_token:
             model.network.end = task.source_dictionary.eos()
-        if "itc" in model.heads:
-            check_queue(cfg)
-        if getattr(task, "has_teacher", True) and (cfg.distill_alpha > 0 or "itc" in model.heads):
+        contrasts = "itc" in model.heads
+        if getattr(task, "has_teacher", True) and (cfg.distill_alpha > 0 or contrasts):
+            if contrasts:
+                check_queue(cfg)
             model.add_twin()
         return model
 

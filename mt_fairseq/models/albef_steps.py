@@ -183,7 +183,14 @@ def _predict(side: Any, tokens: Tensor, image: ImageStates, positions: Tensor) -
 # --- the task before NLVR2 ---
 
 
-def pairs(model: AlbefModel, tokens: Tensor, images: Tensor, *, draws: Tensor) -> Matching:
+def pairs(
+    model: AlbefModel,
+    tokens: Tensor,
+    images: Tensor,
+    *,
+    draws: Tensor,
+    image_groups: Tensor | None = None,
+) -> Matching:
     """Which of two images a text describes: the first (0), the second (1) or none (2).
 
     Negative images are drawn by their similarity to the true one (the pre-trained projection,
@@ -195,23 +202,28 @@ def pairs(model: AlbefModel, tokens: Tensor, images: Tensor, *, draws: Tensor) -
         tokens: (B, T) texts.
         images: (B, 1, 3, H, W).
         draws: (B, 4) uniform in [0, 1): kind of pair, order, first and second negative.
+        image_groups: (B,) numbers of the images, of which equal ones are no negatives of each
+            other; without them all images differ.
     """
     text, image = model.encode_text(tokens), model.encode_images(images)
     with torch.no_grad():
         _, features = model.contrastive_features(text, image)
         logits = similarities(features, features, features.new_tensor(PAIR_TEMPERATURE))
-        chosen, labels, exists = draw_pairs(logits, draws)
+        same_image = _own_positives(tokens, image_groups)
+        chosen, labels, exists = draw_pairs(logits, draws, same_image)
     both = [image.select(chosen[:, 0]), image.select(chosen[:, 1])]
     fused = model.network.fuse_sets(text, both, first_only=True)
     return Matching(model.heads["pairs"](model.network.pool(fused)), labels, exists.float())
 
 
-def draw_pairs(logits: Tensor, draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Image similarities (B, B), draws (B, 4) -> pairs (B, 2), labels (B,), and which exist."""
+def draw_pairs(logits: Tensor, draws: Tensor, same_image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image similarities (B, B), draws (B, 4) -> pairs (B, 2), labels (B,), and which exist.
+
+    ``same_image`` (B, B) is True where two are one image, on the diagonal at least.
+    """
     own = torch.arange(len(logits), device=logits.device)
-    taken = torch.eye(len(own), dtype=torch.bool, device=logits.device)
-    first, found_first = draw_negatives(negative_weights(logits, taken), draws[:, 2])
-    taken = taken.scatter(1, first[:, None], True)
+    first, found_first = draw_negatives(negative_weights(logits, same_image), draws[:, 2])
+    taken = same_image | same_image[first]
     second, found_second = draw_negatives(negative_weights(logits, taken), draws[:, 3])
     with_own, own_first = draws[:, 0] < TRUE_PAIR_SHARE, draws[:, 1] < 0.5
     true_pair = torch.stack(

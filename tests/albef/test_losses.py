@@ -138,7 +138,9 @@ def test_pairs_are_drawn_as_described() -> None:
     draws = torch.rand(rounds, 4, 4, generator=torch.Generator().manual_seed(0))
     labels, pairs = [], []
     for draw in draws:
-        chosen, label, exists = draw_pairs(logits, draw.double())
+        chosen, label, exists = draw_pairs(
+            logits, draw.double(), torch.eye(len(logits), dtype=torch.bool)
+        )
         assert exists.all()
         labels.append(label[0])
         pairs.append(chosen[0])

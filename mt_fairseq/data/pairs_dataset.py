@@ -1,0 +1,42 @@
+"""Captions with their pictures, for telling which of two pictures a caption describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.negatives import first_pictures
+from mt_fairseq.data.randomness import Purpose, sample_rng
+
+DRAWS = 4  # kind of pair, order, first and second negative
+
+
+class PairsDataset(ImageTextDataset):
+    """Adds to ``net_input``:
+
+    - ``draws`` (B, 4) float64, uniform in [0, 1): they choose the pairs.
+    - ``image_groups`` (B,) int64: the same number for captions of the same picture.
+    """
+
+    def __init__(self, data_bin: DataBin, split: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(data_bin, split, *args, **kwargs)
+        self.pictures = first_pictures(self.split)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        rng = sample_rng(self.seed, self.epoch, index, Purpose.HARD_NEGATIVES)
+        # float64, so that fairseq's half precision leaves them alone
+        sample["draws"] = torch.from_numpy(rng.random(DRAWS))
+        sample["image_group"] = int(self.pictures[index])
+        return sample
+
+    def collater(self, samples: list[Sample]) -> Sample:
+        batch = super().collater(samples)
+        if batch:
+            inputs = batch["net_input"]
+            inputs["draws"] = torch.stack([sample["draws"] for sample in samples])
+            inputs["image_groups"] = torch.tensor([sample["image_group"] for sample in samples])
+        return batch

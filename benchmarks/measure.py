@@ -45,24 +45,16 @@ def peak_memory() -> int:
     From the kernel's own book of this program: what ``getrusage`` gives begins with the memory of
     the process that started it.
     """
-    return _memory("VmHWM")
+    return memory("VmHWM")
 
 
-def memory_now() -> int:
-    """Resident memory of this process, bytes."""
-    return _memory("VmRSS")
-
-
-def private_memory_now() -> int:
-    """Resident memory of this process that no file backs, bytes: what it costs beyond caches."""
-    return _memory("RssAnon")
-
-
-def _memory(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def memory(field: str, pid: int | str = "self") -> int:
+    """What /proc/PID/status says in bytes: "VmRSS" resident now, "RssAnon" of it what no file
+    backs, "VmHWM" the largest resident so far."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return 1024 * int(line.split()[1])
-    raise OSError(f"/proc/self/status says nothing of {field}")
+    raise OSError(f"/proc/{pid}/status says nothing of {field}")
 
 
 def in_own_process(module: str, *args: object) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO
 from mt_fairseq.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+OTHER_FILES = 512
+"""What a training process has open beside a data-bin's packs: libraries, pipes, shared memory."""
 DENIED = {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -103,3 +106,26 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def make_room_for_files(count: int) -> None:
+    """Let this process, and those it starts, hold ``count`` files open beside its others.
+
+    Systems allow 1,024 unless asked, which is less than millions of images have packs.
+
+    Raises:
+        UserError: the system does not allow so many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY:
+        if hard <= count:
+            raise UserError(
+                f"{count:,} open files are needed for the image packs and this system allows "
+                f"{hard:,}: raise it with `ulimit -Hn`, or write the data-bin with a larger "
+                "--images-per-pack"
+            )
+        needed = min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

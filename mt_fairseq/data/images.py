@@ -10,8 +10,11 @@ import numpy as np
 from PIL import Image
 
 from mt_fairseq.data.decode import decode_image
+from mt_fairseq.data.files import make_room_for_files
 from mt_fairseq.data.image_pack import PackReader
 from mt_fairseq.errors import UserError
+
+FILES_A_PACK = 2  # an open one: its mapped indexes and the descriptor for its bytes
 
 
 class ImageStore:
@@ -31,6 +34,7 @@ class ImageStore:
         counts: list[int] | None = None,
         prefixes: list[str] | None = None,
     ) -> None:
+        make_room_for_files(FILES_A_PACK * len(paths))
         self.packs = [PackReader(path) for path in paths]
         self.prefixes = prefixes or [""] * len(paths)
         if counts is None:

@@ -89,17 +89,18 @@ class TokenFile:
         if index.stat().st_size < HEADER.size + 12 * count:
             raise UserError(f"{index}: the file is cut off; write the data-bin again")
         self.lengths = np.zeros(0, np.int32)
-        self.starts = np.zeros(1, np.int64)
+        self.byte_starts = np.zeros(1, np.int64)  # as stored: divided here, they'd be a copy
         if count:
             self.lengths = np.memmap(index, np.int32, "r", HEADER.size, (count,))
             pointers = HEADER.size + 4 * count
-            byte_starts = np.memmap(index, np.int64, "r", pointers, (count,))
-            self.starts = byte_starts // np.dtype(CODES[code]).itemsize
-        total = int(self.starts[-1]) + (int(self.lengths[-1]) if count else 0)
+            self.byte_starts = np.memmap(index, np.int64, "r", pointers, (count,))
         dtype = np.dtype(CODES[code])
-        if content.stat().st_size < total * dtype.itemsize:
+        end = int(self.byte_starts[-1])
+        if count:
+            end += int(self.lengths[-1]) * dtype.itemsize
+        if content.stat().st_size < end:
             raise UserError(f"{content}: the file is cut off; write the data-bin again")
-        self._ids = np.memmap(content, dtype, "r") if total else np.zeros(0, dtype)
+        self._ids = np.memmap(content, dtype, "r") if end else np.zeros(0, dtype)
         return self._ids
 
     def __len__(self) -> int:
@@ -122,7 +123,7 @@ class TokenFile:
     def array(self, i: int) -> np.ndarray[Any, Any]:
         """Ids of text ``i`` as int64 (a copy)."""
         content = self.content
-        start = int(self.starts[i])
+        start = int(self.byte_starts[i]) // content.itemsize
         return content[start : start + int(self.lengths[i])].astype(np.int64)
 
     def tensor(self, i: int) -> torch.Tensor:

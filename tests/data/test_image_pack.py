@@ -17,6 +17,7 @@ from PIL import Image
 from mt_fairseq.data.image_pack import PackReader, PackWriter
 from mt_fairseq.data.images import ImageStore
 from mt_fairseq.errors import UserError
+from tests.support import python
 
 
 def blobs(count: int, seed: int = 0) -> list[bytes]:
@@ -167,3 +168,24 @@ def test_two_million_images_open_at_once(tmp_path: Path) -> None:
     store = ImageStore([tmp_path / "p.h5"])
     assert store.raw(count - 1) == b"\0"
     assert time.process_time() - start < 0.5
+
+
+READ_ALL = """
+import resource, sys
+from pathlib import Path
+from mt_fairseq.data.images import ImageStore
+soft, hard = int(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+store = ImageStore(sorted(Path(sys.argv[3]).glob("*.h5")), [1] * 40)
+print(sum(len(store.raw(i)) for i in range(40)))
+"""
+
+
+def test_more_packs_than_files_that_may_be_open(tmp_path: Path) -> None:
+    data = blobs(40)
+    for i, blob in enumerate(data):
+        write_pack(tmp_path / f"{i:02d}.h5", [blob])
+    done = python("-c", READ_ALL, 64, 1000, tmp_path)
+    assert int(done.stdout) == sum(map(len, data))
+    refused = python("-c", READ_ALL, 64, 80, tmp_path, check=False)
+    assert "--images-per-pack" in refused.stderr.splitlines()[-1]

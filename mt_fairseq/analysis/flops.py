@@ -8,9 +8,10 @@ Two conventions:
   scale and shift); nothing for softmax, activations and element-wise work. Its parameters include
   parts that nothing ever reads.
 
-Everything is counted from the operations that really run, but for one thing: the official managers
-norm every expert at every level, ours norm it once for all levels. That difference is added by
-formula. Training noise and dropout are off.
+Everything is counted from the operations that really run, but for two things. The official managers
+norm every expert at every level, ours norm it once for all levels; and the official fused query
+projects both sequences, ours the shorter one twice. These differences are added by formula.
+Training noise and dropout are off.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import mt_fairseq.plugin  # noqa: F401  (fills the registries)
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
-from mt_fairseq.modules.aggregation.managers import ConcatAttentionManager
+from mt_fairseq.modules.aggregation.managers import AdaptiveManager, ConcatAttentionManager
 
 AFFINE_NORM, PLAIN_NORM = 5, 4  # operations an element, as fvcore counts a layer norm
 CLIP_TEXT = {"base": (77, 512), "large": (77, 768)}  # positions and width of CLIP's text tower
@@ -105,7 +106,7 @@ def count_multiply_adds(model: TwoTowerModel, inputs: Inputs) -> int:
 
 
 def official_extra(model: TwoTowerModel, inputs: Inputs) -> int:
-    """Multiply-adds that the official managers do and ours share between levels or experts."""
+    """Multiply-adds of the official managers beyond ours, which share between levels or experts."""
     encoder = model.network.cross_modal
     width = model.network.width
     extra = 0
@@ -121,6 +122,10 @@ def official_extra(model: TwoTowerModel, inputs: Inputs) -> int:
         for manager in managers:
             if isinstance(manager, ConcatAttentionManager):  # the query's part, for each expert
                 extra += (count - 1) * length * manager.query_width * width
+            elif isinstance(manager, AdaptiveManager):  # ours weighs the shifts by a product
+                extra -= count * length * width
+            if isinstance(manager, AdaptiveManager) and manager.fused_query is not None:
+                extra += (max(lengths) - min(lengths)) * width**2
     return extra
 
 

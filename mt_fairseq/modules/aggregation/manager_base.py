@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
-from mt_fairseq.modules.attention import key_mask
+from mt_fairseq.modules.aggregation.functions import NoisySoftmax, WeightedSum
 from mt_fairseq.modules.heads import DecayedLayerNorm
 
 
@@ -68,30 +67,32 @@ class Manager(Aggregation):
         ``like`` (B, T, D) is one of the tensors to be weighted; ``temperature`` is the manager's
         own unless given.
         """
-        if self.training and self.options.noise:
-            count = scores.shape[0] if scores.dim() == 2 else scores.shape[1]
-            batch, positions, width = like.shape
-            noise = self.draw_noise((batch, count, positions, width), like)
-            if scores.dim() == 2:
-                scores = scores[:, None]
-            elif scores.dim() == 3:
-                scores = scores[..., None]
-            scores = scores + noise
         temperature = self.temperature if temperature is None else temperature
-        return torch.softmax(scores / temperature, dim=0 if scores.dim() == 2 else 1)
+        static = scores.dim() == 2
+        if not (self.training and self.options.noise):
+            return torch.softmax(scores / temperature, dim=0 if static else 1)
+        count = scores.shape[0 if static else 1]
+        batch, positions, width = like.shape
+        noise = self.draw_noise((batch, count, positions, width), like)
+        if static:
+            scores = scores[None, :, None]
+        elif scores.dim() == 3:
+            scores = scores[..., None]
+        return NoisySoftmax.apply(scores, noise, temperature)
 
     def weighted_sum(self, experts: list[Tensor], weights: Tensor) -> Tensor:
         """Sum over experts of weight x layer norm -> (B, T, D), one running sum, no stack."""
+        scale, shift = self.expert_norm_weight, self.expert_norm_bias
+        if weights.dim() == 4:
+            return WeightedSum.apply(weights, scale, shift, *experts)
         if weights.dim() == 2:  # static: the norms' scale and shift fold into the weights
-            scales = weights * self.expert_norm_weight
-            total = (weights * self.expert_norm_bias).sum(0).expand_as(experts[0])
-            for expert, scale in zip(experts, scales, strict=True):
-                total = torch.addcmul(total, expert, scale)
+            total = (weights * shift).sum(0).expand_as(experts[0])
+            for expert, own in zip(experts, weights * scale, strict=True):
+                total = torch.addcmul(total, expert, own)
             return total
-        weights = weights if weights.dim() == 4 else weights[..., None]
-        total = self.normed(experts, 0) * weights[:, 0]
-        for i in range(1, len(experts)):
-            total = torch.addcmul(total, self.normed(experts, i), weights[:, i])
+        total = weights.transpose(1, 2) @ shift  # a weight a token: no expansion over channels
+        for expert, own, weight in zip(experts, scale, weights.unbind(1), strict=True):
+            total = torch.addcmul(total, expert * own, weight[..., None])
         return total
 
     def normed(self, experts: list[Tensor], i: int) -> Tensor:
@@ -131,6 +132,7 @@ class FusedQuery(nn.Module):
     def __init__(self, width: int, unmasked: bool, eps: float) -> None:
         super().__init__()
         self.unmasked = unmasked
+        self.factor = width**-0.5
         self.norm = nn.LayerNorm(width, eps)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
@@ -138,8 +140,22 @@ class FusedQuery(nn.Module):
     def forward(self, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
         """``own`` is already normed; ``other`` is normed here; ``mask`` (B, S) over ``other``."""
         other = self.norm(other)
-        mask = None if self.unmasked else key_mask(mask)
-        attended = F.scaled_dot_product_attention(
-            self.query(own)[:, None], self.key(other)[:, None], other[:, None], attn_mask=mask
-        )
-        return torch.cat([attended[:, 0], own], dim=-1)
+        scores = self.scores(own, other)
+        if mask is not None and not self.unmasked:
+            scores = scores.masked_fill(~mask[:, None], -torch.inf)
+        return torch.cat([scores.softmax(dim=-1) @ other, own], dim=-1)
+
+    def scores(self, own: Tensor, other: Tensor) -> Tensor:
+        """(B, T, S): scaled products of queries and keys.
+
+        (Wq q + bq) . (Wk k + bk) = q . Wq'(Wk k + bk) + bq . (Wk k + bk), and the like with the
+        roles changed: both projections act on the shorter sequence. With 577 patches and 50 words
+        that is 100 D^2 multiply-adds, not 627 D^2. The last term of the second form is the same
+        for all keys, so the softmax does not see it; it stays for the sake of its parameter, which
+        would else be one without a gradient.
+        """
+        if own.shape[:2].numel() > other.shape[:2].numel():
+            keys = self.key(other) * self.factor
+            return own @ (keys @ self.query.weight).mT + (keys @ self.query.bias)[:, None]
+        queries = self.query(own) * self.factor
+        return (queries @ self.key.weight) @ other.mT + (queries @ self.key.bias)[..., None]

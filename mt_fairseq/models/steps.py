@@ -35,6 +35,9 @@ def pretraining(
 ) -> PretrainingOutput:
     """MLM and ITM, on demand ITC; each image runs through the vision encoder once.
 
+    What no loss reads is not computed: the vocabulary at other than masked positions, and of the
+    last cross-modal layer the image's half for MLM and all positions but 0 for ITM.
+
     Args:
         model: with heads mlm and itm, and itc where it is asked for.
         src_tokens: (B, T).
@@ -49,10 +52,10 @@ def pretraining(
     """
     image = model.encode_images(images)
     own = image.first(len(src_tokens))
-    masked = model.encode_text(masked_tokens)
+    both = model.encode_text(torch.cat([masked_tokens, src_tokens]))  # one run, fuller matrices
+    masked, text = both.first(len(src_tokens)), both.rest(len(src_tokens))
     states = model.network.fuse(masked, own, need_image=False).text
     mlm_logits = model.heads["mlm"](states[model.pad_text(masked_positions, False)])
-    text = model.encode_text(src_tokens)
     contrast = None
     if itc:
         joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)

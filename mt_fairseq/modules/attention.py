@@ -10,6 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mt_fairseq.modules.dropped_attention import dropped_attention
+from mt_fairseq.modules.short_attention import (
+    attend_few_keys,
+    attend_few_queries,
+    fold_keys_pays,
+    fold_queries_pays,
+)
+
 
 def key_mask(mask: Tensor | None) -> Tensor | None:
     """(B, S) boolean, True on real positions -> (B, 1, 1, S) for scaled_dot_product_attention."""
@@ -61,14 +69,21 @@ class MultiHeadAttention(nn.Module):
         or of ``memory``, goes with all of the other.
         """
         source = leader or self
+        dropout = self.dropout if self.training else 0.0
+        if self.recorded is None:
+            width = self.query.out_features
+            side = x, memory, mask, self.heads, dropout, self.query, source.key, source.value
+            if fold_keys_pays(x, memory, width, self.heads):
+                return self.out(attend_few_queries(*side))
+            if fold_queries_pays(x, memory, width, self.heads):
+                return attend_few_keys(*side, self.out)
         batch = max(len(x), len(memory))
         projected = self.query(x), source.key(memory), source.value(memory)
         q, k, v = (self._split(states).expand(batch, -1, -1, -1) for states in projected)
         if self.recorded is not None:
             attended = self._attend_recorded(q, k, v, mask)
         else:
-            dropout = self.dropout if self.training else 0.0
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+            attended = _attend(q, k, v, mask, dropout)
         return self.out(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -86,6 +101,14 @@ class MultiHeadAttention(nn.Module):
         probabilities = scores.softmax(dim=-1)
         self.recorded.append(probabilities)
         return F.dropout(probabilities, self.dropout, self.training) @ value
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+) -> Tensor:
+    if dropout and query.device.type == "cpu":
+        return dropped_attention(query, key, value, mask, dropout)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
 @contextmanager

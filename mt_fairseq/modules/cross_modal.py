@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
+from mt_fairseq.modules.linear import activated_linear
 from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
 
 
@@ -66,7 +67,7 @@ class CrossModalBlock(nn.Module):
         keys_of = leader.cross_attention if leader is not None else None
         attended = self.cross_attention(x, other, other_mask, keys_of)
         x = self.cross_norm(x + self.dropout(attended))
-        return self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
+        return self.out_norm(x + self.dropout(activated_linear(self.up(x), self.down, "gelu")))
 
 
 class CoAttentionLayer(nn.Module):
@@ -145,7 +146,7 @@ class MergedAttentionLayer(nn.Module):
             text, image = text[:, :1], image[:, :1]
         x = torch.cat([text, image], dim=1) if need_image else text
         x = self.attention_norm(x + self.dropout(self.attention(x, both, key_mask(mask))))
-        x = self.out_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
+        x = self.out_norm(x + self.dropout(activated_linear(self.up(x), self.down, "gelu")))
         length = text.shape[1]
         return x[:, :length], x[:, length:] if need_image else None
 

@@ -23,6 +23,14 @@ class TextStates:
         """The texts at ``index`` (n,), in that order."""
         return TextStates([e[index] for e in self.experts], self.last[index], self.mask[index])
 
+    def first(self, count: int) -> TextStates:
+        """The first ``count`` texts, without a copy."""
+        return TextStates([e[:count] for e in self.experts], self.last[:count], self.mask[:count])
+
+    def rest(self, count: int) -> TextStates:
+        """All texts but the first ``count``, without a copy."""
+        return TextStates([e[count:] for e in self.experts], self.last[count:], self.mask[count:])
+
 
 @dataclass
 class ImageStates:
@@ -54,10 +62,10 @@ class LayerOutput:
 
 @dataclass
 class FusionOutput:
-    """States after the last cross-modal layer."""
+    """States after the last cross-modal layer; position 0 alone where no other is read."""
 
-    text: Tensor  # (B, T, D)
-    image: Tensor | None  # (B, P, D); None if it was not needed
+    text: Tensor  # (B, T or 1, D)
+    image: Tensor | None  # (B, P or 1, D); None if it was not needed
     layers: list[LayerOutput] = field(default_factory=list)
 
 
@@ -65,8 +73,8 @@ class FusionOutput:
 class TwoTowerOutput:
     """Result of the model's forward pass."""
 
-    text: Tensor  # (B, T, D) last cross-modal layer
-    image: Tensor | None  # (B, P, D)
+    text: Tensor  # (B, T or 1, D) last cross-modal layer, as in FusionOutput
+    image: Tensor | None  # (B, P or 1, D)
     pooled: Tensor | None  # (B, 2D): text, then image; (B, 4D) for a pair of images
     logits: Tensor | None = None
     layers: list[LayerOutput] = field(default_factory=list)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mt_fairseq.modules.aggregation.experts import ExpertInput
 from mt_fairseq.modules.cross_modal import CrossModalEncoder
 from mt_fairseq.modules.heads import Pooler, init_weights
+from mt_fairseq.modules.linear import use_fast_linears
 from mt_fairseq.modules.outputs import FusionOutput, ImageStates, TextStates
 from mt_fairseq.modules.text import TextEncoder
 from mt_fairseq.modules.vision import VisionEncoder
@@ -54,6 +55,7 @@ class TwoTower(nn.Module):
         # last, so that the line above leaves the encoders' own initial weights alone
         self.text_encoder = text_encoder
         self.vision_encoder = vision_encoder
+        use_fast_linears(self)
         heads = (vision_encoder.heads, text_encoder.heads, cross_modal.heads)
         self.register_buffer("layout", torch.tensor([*vision_encoder.grid, *heads]))
 

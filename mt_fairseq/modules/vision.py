@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel, ViTConfig, ViTModel
+from mt_fairseq.modules.linear import ACTIVATIONS, FeedForward
 from mt_fairseq.modules.positions import resize_positions
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -147,7 +148,7 @@ def build_clip_vision(
         class_embedding=model.embeddings.class_embedding,
         positions=_position_table(table, grid, config),
         pre_norm=model.pre_layrnorm,
-        blocks=model.encoder.layers,
+        blocks=_with_lean_feed_forward(model.encoder.layers, config),
         final_norm=model.post_layernorm,
         image_size=image_size,
         heads=config.num_attention_heads,
@@ -173,13 +174,22 @@ def build_vit(
         class_embedding=model.embeddings.cls_token[0, 0],
         positions=_position_table(table, grid, config),
         pre_norm=nn.Identity(),
-        blocks=model.layers,
+        blocks=_with_lean_feed_forward(model.layers, config),
         final_norm=model.layernorm,
         image_size=image_size,
         heads=config.num_attention_heads,
         decays_norms=False,
         **pixels,
     )
+
+
+def _with_lean_feed_forward(blocks: Iterable[nn.Module], config: Any) -> Iterable[nn.Module]:
+    """Feed-forward parts that keep less for the backward pass; names and results stay."""
+    if config.hidden_act in ACTIVATIONS:
+        for block in blocks:
+            mlp: Any = block.mlp
+            block.mlp = FeedForward(mlp.fc1, mlp.fc2, config.hidden_act)
+    return blocks
 
 
 def _position_table(table: Tensor | None, grid: tuple[int, int], config: Any) -> Tensor:

@@ -159,6 +159,9 @@ class TwoTowerModel(BaseFairseqModel):
     ) -> Any:
         """Fuse texts with images: a TwoTowerOutput; with ``step``, one training step instead.
 
+        With a head and without ``return_all``, the last cross-modal layer makes only what the head
+        reads: position 0 of both sides, or for mlm the text (and then nothing is pooled).
+
         Args:
             src_tokens: (B, T) ids, right-padded.
             images: (M, K, 3, H, W) or (M, 3, H, W); uint8, or floats already normalised. K = 2
@@ -174,8 +177,13 @@ class TwoTowerModel(BaseFairseqModel):
         if images.dim() == 4:
             images = images[:, None]
         sets = self.network.encode_image_sets(images)
-        fused = [self.fuse(text, image, return_all) for image in sets]
-        pooled = torch.cat([self.network.pool(f) for f in fused], dim=-1)
+        spare = classification_head_name is not None and not return_all
+        of_text = classification_head_name == "mlm"
+        wanted = {"need_image": not (spare and of_text), "first_only": spare and not of_text}
+        fused = [self.network.fuse(text, image, return_all, **wanted) for image in sets]
+        pooled = None
+        if wanted["need_image"]:
+            pooled = torch.cat([self.network.pool(f) for f in fused], dim=-1)
         first = fused[0]
         output = TwoTowerOutput(first.text, first.image, pooled, layers=first.layers)
         if classification_head_name is not None:

@@ -129,6 +129,32 @@ def test_noise_is_drawn_in_training_alone() -> None:
     assert torch.equal(silent(tokens, images).pooled, quiet)
 
 
+@every_variant
+def test_what_no_head_reads_is_left_out(options: dict[str, Any]) -> None:
+    """Of the last layer position 0, or the text for mlm; logits and gradients stay the same."""
+    heads = {"vqa": 7, "snli_ve": 3, "nlvr2": 2, "itm": 2, "mlm": VOCABULARY}
+    model = build_small(StandInTask(heads=heads), **options).eval()
+    tokens, images = batch()
+    for name in heads:
+        given = torch.cat([images, images.flip(0)], dim=1) if name == "nlvr2" else images
+        whole = model(tokens, given, return_all=True, classification_head_name=name)
+        found = model(tokens, given, classification_head_name=name)
+        assert torch.allclose(found.logits, whole.logits, atol=1e-5)
+        if name == "mlm":
+            assert found.image is found.pooled is None
+            continue
+        assert found.text.shape == found.image.shape == (4, 1, 20)
+        assert torch.allclose(found.text, whole.text[:, :1], atol=1e-5)
+    parameters = [*model.network.cross_modal.parameters(), *model.heads["itm"].parameters()]
+    gradients = []
+    for return_all in (True, False):
+        output = model(tokens, images, return_all=return_all, classification_head_name="itm")
+        loss = output.logits.square().sum()
+        gradients.append(torch.autograd.grad(loss, parameters, materialize_grads=True))
+    for whole, spare in zip(*gradients, strict=True):
+        assert torch.allclose(whole, spare, rtol=1e-3, atol=1e-4)
+
+
 @torch.no_grad()
 def test_a_pair_of_images() -> None:
     model = build_small(StandInTask(heads={"nlvr2": 2})).eval()

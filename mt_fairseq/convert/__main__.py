@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-from mt_fairseq.convert import cli_export, cli_huggingface, cli_official, cli_verify
+from mt_fairseq.convert import cli_albef, cli_export, cli_huggingface, cli_official, cli_verify
 from mt_fairseq.errors import cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (cli_official, cli_huggingface, cli_export, cli_verify):
+    for module in (cli_official, cli_albef, cli_huggingface, cli_export, cli_verify):
         module.add_parser(commands)
     return parser
 

@@ -18,11 +18,16 @@ from mt_fairseq.models.albef_config import (
     check_albef,
     check_queue,
 )
-from mt_fairseq.models.albef_heads import NO_TEACHER, PAIR_HEADS, build_albef_head
+from mt_fairseq.models.albef_heads import (
+    CLASS_HEADS,
+    NO_TEACHER,
+    PAIR_HEADS,
+    build_albef_head,
+)
 from mt_fairseq.models.albef_loading import reconcile_albef
 from mt_fairseq.models.albef_steps import STEPS, distilled_logits
 from mt_fairseq.models.encoders import build_text, build_vision
-from mt_fairseq.models.param_groups import BASE, tag_parameters
+from mt_fairseq.models.param_groups import BASE, HEAD, tag_parameters
 from mt_fairseq.models.presets import VIT
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.albef.fusion import FusionEncoder, take_bert_layer
@@ -109,8 +114,10 @@ class AlbefModel(TwoTowerModel):
         return AlbefNetwork(encoder, vision, fusion, text.heads)
 
     def tag_parameters(self) -> None:
-        """One learning rate for all; biases and norms don't decay."""
+        """Classes have --head-lr-multiplier, 1 unless said; biases and norms do not decay."""
         tag_parameters(self, BASE)
+        for name in CLASS_HEADS & self.heads.keys():
+            tag_parameters(self.heads[name], HEAD)
 
     def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
         """Add a head: itc, itm, mlm, snli_ve, nlvr2, pairs, vqa (classes) or answers (a decoder).

@@ -18,6 +18,9 @@ from mt_fairseq.modules.heads import ContrastiveHead, LinearHead, init_weights
 NO_TEACHER = ("itm", "pairs", "vqa")
 """Heads whose objective has no momentum model."""
 
+CLASS_HEADS = {"snli_ve", "nlvr2", "pairs", "vqa"}
+"""Heads that start anew in fine-tuning."""
+
 PAIR_HEADS = ("nlvr2", "pairs")
 """Heads of tasks with two images a sample."""
 

@@ -1,0 +1,112 @@
+"""ALBEF on the demonstration data: pre-training, then every task, each beside its baselines.
+
+    python examples/albef/run.py [--out albef-out] [--tasks retrieval grounding ...]
+
+Each step is a command that is printed before it runs. What is finished is skipped when called
+again; a training that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # to be run as a file
+
+from examples.albef.commands import PRETRAINING, Training, train
+from examples.albef.grounding import GroundingDemo
+from examples.albef.tasks import AlbefDemo, AlbefNlvr2, AlbefRetrieval, AlbefSnliVe, AlbefVqa
+from examples.demo import commands
+from examples.demo.commands import COCO_WORLD, Places, Settings
+from examples.demo.raw import RawFolders
+from examples.demo.report import Report, write_report
+from examples.demo.run import open_out
+from examples.demo.stages import Runner, clock
+from mt_fairseq.analysis.markdown import table
+from mt_fairseq.errors import UserError, cli_entry
+
+TASKS: dict[str, type[AlbefDemo]] = {
+    kind.name: kind for kind in (AlbefRetrieval, GroundingDemo, AlbefSnliVe, AlbefNlvr2, AlbefVqa)
+}
+# hard negatives and much to predict from each picture; a higher rate makes the encoders diverge
+PRETRAIN = Training("albef_pretrain", "albef_pretrain", 900, 1e-3, ("--mask-prob", "0.4"))
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python examples/albef/run.py",
+        description="Pre-train, fine-tune and evaluate a tiny ALBEF from raw files.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("albef-out"), help="folder of the run")
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
+    )
+    parser.add_argument("--fresh", action="store_true", help="start over, removing --out")
+    parser.add_argument("--pretraining-updates", type=int, default=PRETRAIN.updates)
+    parser.add_argument("--finetuning-updates", type=int, help="default: each task's own")
+    return parser.parse_args(argv)
+
+
+def check(args: argparse.Namespace) -> None:
+    """UserError for numbers that train nothing."""
+    for name in ("pretraining_updates", "finetuning_updates"):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            raise UserError(f"--{name.replace('_', '-')} {value}: must be above 0")
+
+
+def pretrain(runner: Runner, places: Places, settings: Settings, updates: int) -> RawFolders:
+    """Raw files, data-bin of captions, pre-training; gives where the raw files of VQA lie."""
+    runner.run(commands.world_stage("world", places.raw, COCO_WORLD))
+    raw = RawFolders(places.raw / "vqav2", places.raw / "coco", places.raw / "coco")
+    runner.run(commands.caption_stage(places, raw, settings))
+    title = "Pre-training: contrast, matching with hard negatives, masked words, distillation"
+    training = replace(PRETRAIN, updates=updates)
+    runner.run(train(PRETRAINING, title, training, places.captions, places))
+    return raw
+
+
+def overview(reports: dict[str, Report]) -> str:
+    """All tasks in one table in Markdown."""
+    head = ["task", "metric", "ALBEF, %", "95 % bounds", "stronger baseline", "gain, points"]
+    lines = []
+    for name, report in reports.items():
+        own = report.rows[0]
+        mean, low, high = report.gain
+        lines.append(
+            [name, report.metric, f"{own.score:.1f}", f"{own.low:.1f} to {own.high:.1f}",
+             f"{own.score - mean:.1f}", f"{mean:.1f} ({low:.1f} to {high:.1f})"]
+        )  # fmt: skip
+    return table(head, lines) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    check(args)
+    open_out(args.out, args.fresh)
+    places, runner = Places(args.out), Runner(args.out)
+    settings = Settings(finetuning_updates=args.finetuning_updates)
+    raw = pretrain(runner, places, settings, args.pretraining_updates)
+    reports: dict[str, Report] = {}
+    seconds = dict(runner.seconds)
+    for name in args.tasks:
+        own = Runner(args.out)  # a change in one task is none in the others
+        own.stale = runner.stale
+        demo = TASKS[name](places, settings, raw)
+        for stage in demo.stages():
+            own.run(stage)
+        seconds |= own.seconds
+        reports[name] = demo.report()
+        write_report(reports[name], places.results(name), own.seconds)
+        print(f"\n{reports[name].text()}", flush=True)
+    (args.out / "table.md").write_text(overview(reports), encoding="utf-8")
+    print(overview(reports))
+    spent = ", ".join(f"{name} {clock(s)}" for name, s in seconds.items())
+    print(f"time: {spent}\ntables: {args.out}/table.md, {args.out}/results/TASK/table.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli_entry(main)())

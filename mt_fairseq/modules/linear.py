@@ -146,7 +146,7 @@ class _ActivatedLinear(torch.autograd.Function):
 
 def activated_linear(x: Tensor, layer: nn.Linear, name: str) -> Tensor:
     """``layer(act(x))`` for the activation ``name``, "gelu" or "quick_gelu"."""
-    if torch.is_autocast_enabled(x.device.type):  # which casts between the two
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):  # which casts between the two
         return layer(ACTIVATIONS[name][0](x))
     return _ActivatedLinear.apply(x, layer.weight, layer.bias, name)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EPILOG = """\
 What happens follows from the checkpoint's heads and the text:
   a VQA checkpoint          answers the question
+  an SNLI-VE checkpoint     names the likeliest classes (also those of your own labels)
+  an NLVR2 checkpoint       does so for a text about two pictures: --image LEFT --image RIGHT
   a pre-trained one         says how well text and picture match (0 to 1),
                             or fills the mask if the text has one
 
@@ -26,6 +28,7 @@ examples:
   python -m mt_fairseq.predict checkpoints/pretrain --image photo.jpg --text "a cat on a mat"
   python -m mt_fairseq.predict checkpoints/pretrain --image photo.jpg --text "a <mask> on a mat"
   python -m mt_fairseq.predict checkpoints/vqa --image 1.jpg --image 2.jpg --text "Day?" --json
+  python -m mt_fairseq.predict checkpoints/nlvr2 --image 1.jpg --image 2.jpg --text "Two cats."
 """
 
 
@@ -51,28 +54,39 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def choose(hub: HubInterface, text: str) -> str:
-    """What to do with the text: "answer", "fill_mask" or "match".
+    """What to do with the text: "answer", "classify", "classify_pair", "fill_mask" or "match".
 
     Raises UserError if the checkpoint has none of the heads for it.
     """
     if {"vqa", "answers"} & set(hub.heads):
         return "answer"
+    if "snli_ve" in hub.heads:
+        return "classify"
+    if "nlvr2" in hub.heads:
+        return "classify_pair"
     if "mlm" in hub.heads and ("<mask>" in text or hub.mask_token in text):
         return "fill_mask"
     if "itm" in hub.heads:
         return "match"
     raise UserError(
         f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked here; "
-        "it takes one of vqa, mlm, itm"
+        "it takes one of vqa, snli_ve, nlvr2, mlm, itm"
     )
 
 
 def predict(hub: HubInterface, action: str, images: list[str], text: str, topk: int) -> list[Any]:
-    """What the model says to each picture: ranked pairs, or a probability for "match"."""
+    """What the model says to each picture: ranked pairs, or a probability for "match".
+
+    "classify_pair" takes its two pictures as one sample; UserError for another number of them.
+    """
     if action == "match":
         return list(hub.match(images, text))
-    ask = hub.answer if action == "answer" else hub.fill_mask
-    return list(ask(images, text, topk=topk))
+    if action == "classify_pair":
+        if len(images) != 2:
+            raise UserError(f"{len(images)} pictures: this checkpoint takes two, --image twice")
+        return [hub.classify_pair(*images, text, topk=topk)]
+    asks = {"answer": hub.answer, "classify": hub.classify, "fill_mask": hub.fill_mask}
+    return list(asks[action](images, text, topk=topk))
 
 
 def show(image: str, action: str, result: Any) -> str:
@@ -102,7 +116,8 @@ def main(argv: list[str] | None = None) -> int:
     move(hub, args.device)
     action = choose(hub, args.text)
     results = predict(hub, action, args.image, args.text, args.topk)
-    for image, result in zip(args.image, results, strict=True):
+    names = [", ".join(args.image)] if action == "classify_pair" else args.image
+    for image, result in zip(names, results, strict=True):
         if args.json:
             print(json.dumps(as_record(image, args.text, action, result), ensure_ascii=False))
         else:

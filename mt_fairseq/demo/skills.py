@@ -55,6 +55,10 @@ def _answer(hub: HubInterface, picture: bytes, text: str) -> Reply:
     return Reply(hub.answer(picture, text, topk=TOPK), text)
 
 
+def _classify(hub: HubInterface, picture: bytes, text: str) -> Reply:
+    return Reply(hub.classify(picture, text, topk=TOPK), text)
+
+
 def _match(hub: HubInterface, picture: bytes, text: str) -> Reply:
     probability = hub.match(picture, text)
     return Reply([("match", probability), ("no match", 1 - probability)], text)
@@ -82,6 +86,15 @@ SKILLS = {
         lines=False,
         column="answer",
         run=_answer,
+    ),
+    "classify": Skill(
+        heads=("snli_ve",),
+        title="Judge a statement",
+        field="Statement",
+        example="two dogs are running",
+        lines=False,
+        column="class",
+        run=_classify,
     ),
     "match": Skill(
         heads=("itm",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +16,9 @@ from mt_fairseq.data.decode import decode_image, to_rgb
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
+from mt_fairseq.models.hub_inputs import Picture, Pictures, paired
 from mt_fairseq.models.matching import MATCH
 
-Picture = str | Path | bytes | Image.Image
 Ranked = list[tuple[str, float]]
 Hub = TypeVar("Hub", bound="HubInterface")
 
@@ -66,12 +67,7 @@ class HubInterface(nn.Module):
 
     # --- what one asks of it ---
 
-    def answer(
-        self,
-        image: Picture | Sequence[Picture],
-        question: str | Sequence[str],
-        topk: int = 5,
-    ) -> Any:
+    def answer(self, image: Pictures, question: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` best answers with their probabilities: ``[("2", 0.91), ...]``.
 
         The probability of each answer is its own (a sigmoid): they need not sum to one; those of
@@ -81,22 +77,20 @@ class HubInterface(nn.Module):
         """
         if "answers" in self.model.heads:
             return self._ranked_answers(image, question, topk)
-        logits, single = self._logits("vqa", image, question)
-        labels = self.task.labels
-        best = [self._rank(row.sigmoid(), labels, topk) for row in logits]
+        images, questions, single = paired(image, question)
+        logits = self._logits("vqa", [images], questions)
+        best = [self._rank(row.sigmoid(), self.task.labels, topk) for row in logits]
         return best[0] if single else best
 
-    def _ranked_answers(
-        self, image: Picture | Sequence[Picture], question: str | Sequence[str], topk: int
-    ) -> Any:
-        images, texts, single = _pair(image, question)
+    def _ranked_answers(self, image: Pictures, question: str | Sequence[str], topk: int) -> Any:
+        images, texts, single = paired(image, question)
         best: list[Ranked] = []
         for start in range(0, len(texts), BATCH):
             part = slice(start, start + BATCH)
             tokens = self._pad([self.encode(text) for text in texts[part]])
             classes, scores = self.model.rank_answers(
                 tokens.to(self.device),
-                self._stack(images[part]).to(self.device),
+                self._stack([images[part]]).to(self.device),
                 self.task.candidates(),
                 max(topk, self.task.cfg.rank_top_k),
                 self.task.cfg.first_token_twice,
@@ -106,24 +100,50 @@ class HubInterface(nn.Module):
                 best.append(list(zip(answers, values, strict=True))[:topk])
         return best[0] if single else best
 
-    def match(self, image: Picture | Sequence[Picture], text: str | Sequence[str]) -> Any:
+    def classify(self, image: Pictures, text: str | Sequence[str], topk: int = 5) -> Any:
+        """The ``topk`` likeliest classes: ``[("entailment", 0.8), ("neutral", 0.1), ...]``.
+
+        For SNLI-VE and classes of one's own, whose probabilities sum to one. A list of lists for
+        lists. Raises UserError if the checkpoint has no such head.
+        """
+        images, texts, single = paired(image, text)
+        return self._classes("snli_ve", [images], texts, single, topk)
+
+    def classify_pair(
+        self, left: Pictures, right: Pictures, text: str | Sequence[str], topk: int = 5
+    ) -> Any:
+        """As ``classify`` for a text about two pictures (NLVR2)."""
+        lefts, texts, single = paired(left, text)
+        rights, texts, alone = paired(right, texts[0] if single else texts)
+        if len(lefts) != len(rights):
+            raise UserError(f"{len(lefts)} left and {len(rights)} right pictures: give as many")
+        return self._classes("nlvr2", [lefts, rights], texts, single and alone, topk)
+
+    def _classes(
+        self, head: str, images: list[list[Picture]], texts: list[str], single: bool, topk: int
+    ) -> Any:
+        logits = self._logits(head, images, texts)
+        best = [self._rank(row.softmax(dim=-1), self.task.labels, topk) for row in logits]
+        return best[0] if single else best
+
+    def match(self, image: Pictures, text: str | Sequence[str]) -> Any:
         """The probability that text and picture belong together; a list for lists.
 
         Raises UserError if the checkpoint has no image-text matching head.
         """
-        logits, single = self._logits("itm", image, text)
+        images, texts, single = paired(image, text)
+        logits = self._logits("itm", [images], texts)
         matches = logits.softmax(dim=-1)[:, MATCH].tolist()
         return matches[0] if single else matches
 
-    def fill_mask(
-        self, image: Picture | Sequence[Picture], text: str | Sequence[str], topk: int = 5
-    ) -> Any:
+    def fill_mask(self, image: Pictures, text: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` best tokens for the one mask in the text with their probabilities.
 
         The mask is written as the tokenizer writes it (``mask_token``), or as ``<mask>``. A list of
         lists for lists. Raises UserError without an MLM head, or not exactly one mask in a text.
         """
-        logits, single = self._logits("mlm", image, text, masked=True)
+        images, texts, single = paired(image, text)
+        logits = self._logits("mlm", [images], texts, masked=True)
         symbols = self.task.tokenizer.symbols
         best = [self._rank(row.softmax(dim=-1), symbols, topk) for row in logits]
         return best[0] if single else best
@@ -183,24 +203,22 @@ class HubInterface(nn.Module):
 
     @torch.no_grad()
     def _logits(
-        self,
-        head: str,
-        image: Picture | Sequence[Picture],
-        text: str | Sequence[str],
-        masked: bool = False,
-    ) -> tuple[Tensor, bool]:
-        """Logits (B, C) in float32 on the CPU, and whether one pair was asked for."""
+        self, head: str, images: list[list[Picture]], texts: list[str], masked: bool = False
+    ) -> Tensor:
+        """Logits (B, C) in float32 on the CPU; ``images`` holds a list for every place of a sample.
+
+        With ``masked``, those of the one mask in every text.
+        """
         if head not in self.model.heads:
             heads = ", ".join(self.heads) or "none"
             raise UserError(f"this checkpoint has no {head!r} head; its heads: {heads}")
-        images, texts, single = _pair(image, text)
         tokens = [self.encode(one, masked) for one in texts]
         rows = []
         for start in range(0, len(tokens), BATCH):
             part = slice(start, start + BATCH)
             output = self.model(
                 self._pad(tokens[part]).to(self.device),
-                self._stack(images[part]).to(self.device),
+                self._stack([column[part] for column in images]).to(self.device),
                 classification_head_name=head,
             )
             logits = output.logits.float().cpu()
@@ -208,44 +226,25 @@ class HubInterface(nn.Module):
                 where = [int((t == self.task.tokenizer.mask).nonzero()[0]) for t in tokens[part]]
                 logits = logits[torch.arange(len(where)), torch.tensor(where)]
             rows.append(logits)
-        return torch.cat(rows), single
+        return torch.cat(rows)
 
     def _pad(self, tokens: list[Tensor]) -> Tensor:
         pad = self.task.source_dictionary.pad()
         return nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=pad)
 
-    def _stack(self, images: list[Picture]) -> Tensor:
-        """(B, 1, 3, H, W) uint8; a picture that comes many times is decoded once."""
+    def _stack(self, images: list[list[Picture]]) -> Tensor:
+        """(B, n, 3, H, W) uint8; a picture that comes many times is decoded once."""
         done: dict[int, Tensor] = {}
-        for image in images:
+        for image in chain(*images):
             if id(image) not in done:
                 done[id(image)] = self.load_image(image)
-        return torch.stack([done[id(image)] for image in images]).unsqueeze(1)
+        columns = [torch.stack([done[id(image)] for image in column]) for column in images]
+        return torch.stack(columns, dim=1)
 
     @staticmethod
     def _rank(probabilities: Tensor, names: list[str], topk: int) -> Ranked:
         values, indices = probabilities.topk(min(topk, len(names)))
         return [(names[i], p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]
-
-
-def _pair(
-    image: Picture | Sequence[Picture], text: str | Sequence[str]
-) -> tuple[list[Picture], list[str], bool]:
-    """Equally long lists, and whether both arguments were single ones."""
-    one_image = isinstance(image, (str, Path, bytes, Image.Image))
-    one_text = isinstance(text, str)
-    images: list[Any] = [image] if one_image else list(image)  # type: ignore[arg-type]
-    texts: list[str] = [text] if isinstance(text, str) else list(text)
-    if not images or not texts:
-        raise UserError("no pictures or no texts given")
-    count = max(len(images), len(texts))
-    if one_image:
-        images = images * count
-    if one_text:
-        texts = texts * count
-    if len(images) != len(texts):
-        raise UserError(f"{len(images)} pictures and {len(texts)} texts: give as many of each")
-    return images, texts, one_image and one_text
 
 
 class ManagerTower(HubInterface):

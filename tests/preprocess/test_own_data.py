@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,8 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": search}
-    for block in bash_blocks(ROOT / "examples" / "own_data" / "README.md"):
-        subprocess.run(["bash", "-e", "-c", block], cwd=folder, env=environment, check=True)
+    (folder / "user_dir").symlink_to(ROOT / "user_dir")  # the page's commands stand in the checkout
+    with open(folder / "printed.txt", "w", encoding="utf-8") as printed:
+        for block in bash_blocks(ROOT / "examples" / "own_data" / "README.md"):
+            command = ["bash", "-e", "-c", block]
+            subprocess.run(command, cwd=folder, env=environment, check=True, stdout=printed)
     return folder
 
 
@@ -44,6 +48,14 @@ def test_data_bin(folder: Path) -> None:
 def test_shared_tokenizer(folder: Path) -> None:
     one, two = (DataBin(folder / "data-bin" / name) for name in ("mine", "mine-2"))
     assert one.tokenizer.fingerprint == two.tokenizer.fingerprint
+
+
+def test_trained_and_asked(folder: Path) -> None:
+    lines = (folder / "printed.txt").read_text(encoding="utf-8").splitlines()
+    best = lines[lines.index("my-data/pictures/red.jpg:") + 1].split()
+    assert best[1] == "red" and float(best[0]) > 0.7
+    results = (folder / "results" / "mine" / "results.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line)["id"] for line in results.splitlines()] == ["q1", "q2"]
 
 
 def test_documented_way_to_read_a_pack(folder: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mt_fairseq import evaluate
+from mt_fairseq import ManagerTower, evaluate, predict
+from mt_fairseq.errors import UserError
 from tests.support import TINY, logged
 from tests.tasks import rank
 from tests.tasks.classification import (
@@ -122,6 +123,50 @@ def test_pairs_are_scored_as_the_official_script_does(
     assert score["consistency"] == pytest.approx(consistency)
     images = json_lines(tmp_path / "out" / "results.jsonl")[0]["image"]
     assert len(images) == 2 and images[0].endswith("img0.png") and images[1].endswith("img1.png")
+
+
+@pytest.mark.parametrize("task", PICTURES)
+def test_asked_one_by_one(
+    task: str, outputs, bins: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``classify``, ``classify_pair`` and the command say what the evaluation says."""
+    save, _ = outputs
+    results(bins, save, task, "test", tmp_path / "out")
+    records = json_lines(tmp_path / "out" / "results.jsonl")
+    root = bins[task].parent / "raw" / PICTURES[task]
+    pictures = [
+        [root / name for name in ([x["image"]] if task == "snli_ve" else x["image"])]
+        for x in records
+    ]
+    texts = [x["text"] for x in records]
+    hub = ManagerTower.from_pretrained(save / task)
+    ask = hub.classify if task == "snli_ve" else hub.classify_pair
+    replies = ask(*map(list, zip(*pictures, strict=True)), texts)
+    for reply, record in zip(replies, records, strict=True):
+        assert [label for label, _ in reply] == record["answers"]
+        # the data-bin holds smaller pictures, so resizing rounds otherwise
+        assert [p for _, p in reply] == pytest.approx(record["scores"], abs=1e-3)
+    alone = ask(*pictures[0], texts[0], topk=1)
+    assert alone[0][0] == records[0]["prediction"]
+    capsys.readouterr()
+    shown = [option for path in pictures[0] for option in ("--image", str(path))]
+    assert predict.main([str(save / task), *shown, "--text", texts[0], "--topk", "1"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{', '.join(map(str, pictures[0]))}:",
+        f"{alone[0][1]:8.4f}  {alone[0][0]}",
+    ]
+
+
+def test_a_pair_is_two_pictures(outputs, bins: dict[str, Path]) -> None:
+    picture = next((bins["nlvr2"].parent / "raw" / "nlvr2").rglob("*.png"))
+    save = str(outputs[0] / "nlvr2")
+    with pytest.raises(UserError, match="1 pictures: this checkpoint takes two"):
+        predict.main([save, "--image", str(picture), "--text", "a"])
+    hub = ManagerTower.from_pretrained(save)
+    with pytest.raises(UserError, match="1 left and 2 right pictures"):
+        hub.classify_pair(picture, [picture] * 2, "a")
+    with pytest.raises(UserError, match="has no 'snli_ve' head; its heads: nlvr2"):
+        hub.classify(picture, "a")
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def _annotated(
 ) -> Record | BadRecord:
     where = f"question {item['question_id']}"
     if annotation is None:
-        return BadRecord(where, "has no annotation")
+        return BadRecord(where, "has no annotation, or an earlier question of its id took it")
     answers = annotation["answers"]
     if not isinstance(answers, list) or not answers:
         return BadRecord(where, f'has no answers ("answers" is {answers!r})')

@@ -48,7 +48,11 @@ def from_official_albef(
     cfg = albef_config(config)
     side = int(config["image_res"])
     model = AlbefBase(cfg, AlbefBase.build_network(cfg, (side, side)))
-    for name, classes in heads_of(state_dict, kind).items():
+    try:
+        heads = heads_of(state_dict, kind)
+    except KeyError as error:
+        raise UserError(f"official ALBEF ({kind}): has no tensor {error}") from None
+    for name, classes in heads.items():
         model.register_classification_head(name, classes)
     if any(name.startswith("visual_encoder_m.") for name in state_dict):
         model.add_twin()

@@ -23,6 +23,7 @@ from mt_fairseq.models.albef_heads import (
     NO_TEACHER,
     PAIR_HEADS,
     build_albef_head,
+    start_mlm_head,
 )
 from mt_fairseq.models.albef_loading import reconcile_albef
 from mt_fairseq.models.albef_steps import STEPS, distilled_logits
@@ -63,8 +64,11 @@ class AlbefModel(TwoTowerModel):
     @classmethod
     def build_model(cls, cfg: DictConfig, task: Any) -> AlbefModel:
         """As the other models; with a momentum model where distillation or ITC asks for one."""
+        fresh = not cfg.vision_config and not getattr(task, "restores_checkpoint", False)
         model = super().build_model(cfg, task)
         assert isinstance(model, AlbefModel)
+        if fresh and str(cfg.encoder_weights) == "pretrained":
+            start_mlm_head(model.heads, cfg)
         if cfg.no_end_token:
             model.network.end = task.source_dictionary.eos()
         contrasts = "itc" in model.heads

@@ -25,6 +25,7 @@ _hide_broken_torchaudio()
 from transformers import (  # noqa: E402
     AutoConfig,
     BertConfig,
+    BertForMaskedLM,
     BertModel,
     BridgeTowerConfig,
     BridgeTowerForContrastiveLearning,
@@ -46,6 +47,7 @@ from transformers.utils import cached_file  # noqa: E402
 __all__ = [
     "AutoConfig",
     "BertConfig",
+    "BertForMaskedLM",
     "BertModel",
     "BridgeTowerConfig",
     "BridgeTowerForContrastiveLearning",

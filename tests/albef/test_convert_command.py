@@ -107,7 +107,9 @@ def test_published_file(
             assert torch.equal(ours[name], tensor), name
     tokens = hub.encode("a red square")[None]
     images = torch.rand(1, 2 if kind in ("nlvr", "pretrain_nlvr") else 1, 3, *hub.task.resolution)
-    assert torch.equal(hub.model(tokens, images).pooled, reference(tokens, images).pooled)
+    # the official code never saw the end of a text, and the converted model hides it
+    without_end = reference(tokens[:, :-1], images).pooled
+    torch.testing.assert_close(hub.model(tokens, images).pooled, without_end, atol=1e-5, rtol=0)
 
 
 def test_every_published_name_is_documented(golden: Open) -> None:

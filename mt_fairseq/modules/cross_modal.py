@@ -213,10 +213,10 @@ class CrossModalEncoder(nn.Module):
         for level, layer in enumerate(self.layers):
             last_text, last_image = (texts[-1], images[-1]) if level else (None, None)
             managed_text, text_weights = self.text_aggregations[level](
-                AggregationInput(text_experts, text_mask, texts, last_image, None)
+                AggregationInput(text_experts, text_mask, [*texts], last_image, None)
             )
             managed_image, image_weights = self.image_aggregations[level](
-                AggregationInput(image_experts, None, images, last_text, text_mask)
+                AggregationInput(image_experts, None, [*images], last_text, text_mask)
             )
             last = level + 1 == len(self.layers)
             text, image = layer(

@@ -7,7 +7,6 @@ and devices included, runs as ``torch.nn.functional`` has it.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ QUICK_GELU_SLOPE = 1.702
 LEAST_ROWS = 16  # with fewer, reading the weights takes the time, not the products
 
 
-@functools.cache
-def onednn_is_faster() -> bool:
-    """Whether float32 products should go to oneDNN: AVX-512 on a processor that is not Intel's."""
+def _onednn_is_faster() -> bool:
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops, "mkldnn"):
         return False
     cpuinfo = Path("/proc/cpuinfo")
@@ -31,13 +28,17 @@ def onednn_is_faster() -> bool:
     return "GenuineIntel" not in cpuinfo.read_text(encoding="utf-8")
 
 
+ONEDNN_IS_FASTER = _onednn_is_faster()
+"""Whether float32 products go to oneDNN: AVX-512 on a processor that is not Intel's."""
+
+
 def goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether ``x`` (..., in) times ``weight`` (out, in) is one that oneDNN does faster."""
     return (
         x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
         and x.numel() >= LEAST_ROWS * x.shape[-1]
-        and onednn_is_faster()
+        and ONEDNN_IS_FASTER
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -81,6 +82,8 @@ def _bias_gradient(ctx: Any, grad: Tensor) -> Tensor | None:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+    if not torch.is_grad_enabled():
+        return product(x, weight, bias)
     if not goes_to_onednn(x, weight):
         return F.linear(x, weight, bias)
     return _Linear.apply(x, weight, bias)

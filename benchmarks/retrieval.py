@@ -194,13 +194,11 @@ class Loop:
         ]
         lengths = torch.tensor([len(self.texts[i][0]) for i in texts])
         mask = torch.arange(layers[0].shape[1]) < lengths[:, None]
-        projected = self.network.text_input.project(layers)
-        experts = self.network.text_input.embed(projected, self.network.token_types.weight[0])
+        experts = self.network.text_input(layers, self.network.token_types.weight[0])
         return TextStates(experts, layers[-1], mask)
 
     def image_states(self, images: list[int]) -> ImageStates:
         """Project and embed images."""
         layers = [layer[images] for layer in self.images]
-        projected = self.network.image_input.project(layers)
-        experts = self.network.image_input.embed(projected, self.network.token_types.weight[1])
+        experts = self.network.image_input(layers, self.network.token_types.weight[1])
         return ImageStates(experts, layers[-1])

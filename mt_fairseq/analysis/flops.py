@@ -29,7 +29,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import mt_fairseq.plugin  # noqa: F401  (fills the registries)
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
-from mt_fairseq.modules.aggregation.managers import AdaptiveManager, ConcatAttentionManager
+from mt_fairseq.modules.aggregation.managers import (
+    AdaptiveManager,
+    ConcatAttentionManager,
+    LinearManager,
+)
 
 AFFINE_NORM, PLAIN_NORM = 5, 4  # operations an element, as fvcore counts a layer norm
 CLIP_TEXT = {"base": (77, 512), "large": (77, 768)}  # positions and width of CLIP's text tower
@@ -126,6 +130,9 @@ def official_extra(model: TwoTowerModel, inputs: Inputs) -> int:
                 extra -= count * length * width
             if isinstance(manager, AdaptiveManager) and manager.fused_query is not None:
                 extra += (max(lengths) - min(lengths)) * width**2
+                if isinstance(manager, LinearManager):  # ours attends scores, not states
+                    other = sum(lengths) - length
+                    extra += length * other * (width - count) + (length - other) * width * count
     return extra
 
 

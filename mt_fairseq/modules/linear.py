@@ -7,6 +7,8 @@ and devices included, runs as ``torch.nn.functional`` has it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,19 @@ def _onednn_is_faster() -> bool:
 ONEDNN_IS_FASTER = _onednn_is_faster()
 """Whether float32 products go to oneDNN: AVX-512 on a processor that is not Intel's."""
 
+_left_out = False
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Products of ever new shapes: oneDNN would keep half a MB for each (seen in torch 2.13)."""
+    global _left_out
+    before, _left_out = _left_out, True
+    try:
+        yield
+    finally:
+        _left_out = before
+
 
 def goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether ``x`` (..., in) times ``weight`` (out, in) is one that oneDNN does faster."""
@@ -39,6 +54,7 @@ def goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.numel() >= LEAST_ROWS * x.shape[-1]
         and ONEDNN_IS_FASTER
+        and not _left_out
         and not torch.is_autocast_enabled("cpu")
     )
 

@@ -67,8 +67,7 @@ class TwoTower(nn.Module):
     def encode_text(self, tokens: Tensor) -> TextStates:
         """Tokens (B, T) -> the text's experts and mask."""
         layers, mask = self.text_encoder(tokens, self.num_text_layers)
-        projected = self.text_input.project(layers)
-        experts = self.text_input.embed(projected, self.token_types.weight[TEXT_TYPE])
+        experts = self.text_input(layers, self.token_types.weight[TEXT_TYPE])
         return TextStates(experts, layers[-1], mask)
 
     def encode_images(self, images: Tensor) -> ImageStates:
@@ -84,13 +83,11 @@ class TwoTower(nn.Module):
         """
         count, per_sample = images.shape[:2]
         layers = self.vision_encoder(images.flatten(0, 1), self.num_image_layers)
-        projected = self.image_input.project(layers)
         states = []
         for k in range(per_sample):
-            own = [x.unflatten(0, (count, per_sample))[:, k] for x in projected]
-            last = layers[-1].unflatten(0, (count, per_sample))[:, k]
-            token_type = self.token_types.weight[IMAGE_TYPE + k]
-            states.append(ImageStates(self.image_input.embed(own, token_type), last))
+            own = [x.unflatten(0, (count, per_sample))[:, k] for x in layers]
+            experts = self.image_input(own, self.token_types.weight[IMAGE_TYPE + k])
+            states.append(ImageStates(experts, own[-1]))
         return states
 
     def fuse(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,7 +51,8 @@ def test_experts(golden: Golden, model: TwoTowerModel) -> None:
         ("text", network.text_input, texts),
         ("image", network.image_input, images),
     ):
-        projected = torch.stack(part.project(layers), dim=1)
+        layers = layers if part.gate is None else [part.gate(layers)]
+        projected = torch.stack([part.projection(layer) for layer in layers], dim=1)
         reference = golden.outputs[f"{which}.projected"]
         assert difference(projected.reshape(reference.shape), reference) < BOUND
     if golden.config["model_type"] == "MT":
@@ -87,21 +91,24 @@ def test_cross_modal_layers(golden: Golden, model: TwoTowerModel) -> None:
 def test_fused_query(golden: Golden, model: TwoTowerModel) -> None:
     if golden.name != "mt_aaue":
         pytest.skip("static managers have no query")
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    compared = []
     encoder = model.network.cross_modal
+
+    def compare(manager: Any, given: tuple[Any, ...], key: str) -> None:
+        previous = manager.normed_previous(given[0])
+        query, logits = manager.query(previous, given[0]), manager.scores(previous, given[0])
+        assert difference(query, golden.outputs[f"{key}.fused_query"]) < BOUND
+        assert difference(logits.mT, golden.outputs[f"{key}.logits"]) < BOUND
+        compared.append(key)
+
     for which in ("text", "image"):
         managers = getattr(encoder, f"{which}_aggregations")
         for level in range(1, golden.config["num_layers"]):
-            managers[level].controller.register_forward_hook(
-                lambda _, inputs, out, key=f"cross.{level}.{which}": seen.__setitem__(
-                    key, (inputs[0], out)
-                )
+            managers[level].register_forward_pre_hook(
+                partial(compare, key=f"cross.{level}.{which}")
             )
     model(golden.inputs["text_ids"], golden.inputs["image"])
-    assert len(seen) == 2 * (golden.config["num_layers"] - 1)
-    for key, (query, logits) in seen.items():
-        assert difference(query, golden.outputs[f"{key}.fused_query"]) < BOUND
-        assert difference(logits, golden.outputs[f"{key}.logits"]) < BOUND
+    assert len(compared) == 2 * (golden.config["num_layers"] - 1)
 
 
 @torch.no_grad()

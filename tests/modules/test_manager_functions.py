@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mt_fairseq.modules.aggregation.functions import NoisySoftmax, WeightedSum
 from mt_fairseq.modules.aggregation.manager_base import FusedQuery
+from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
 
 BATCH, EXPERTS, POSITIONS, WIDTH = 2, 3, 4, 5
 NOISY = (BATCH, EXPERTS, POSITIONS, WIDTH)
@@ -23,38 +23,63 @@ def _seed() -> None:
     torch.manual_seed(1)
 
 
-@pytest.mark.parametrize(
-    "scores",
-    [(1, EXPERTS, 1, WIDTH), (1, EXPERTS, 1, 1), (BATCH, EXPERTS, POSITIONS, 1), NOISY],
-    ids=["static vector", "static scalar", "adaptive", "adaptive by channel"],
-)
-def test_noisy_softmax(scores: tuple[int, ...]) -> None:
-    noise = drawn(*NOISY).detach()
-    temperature = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
-    given = (drawn(*scores), noise, temperature)
-    plain = torch.softmax((given[0] + noise) / temperature, dim=1)
-    assert torch.allclose(NoisySoftmax.apply(*given), plain, atol=1e-12)
-    assert torch.autograd.gradcheck(NoisySoftmax.apply, given)
+SCORES = {
+    "static vector": (1, EXPERTS, 1, WIDTH),
+    "static scalar": (1, EXPERTS, 1, 1),
+    "adaptive": (BATCH, EXPERTS, POSITIONS, 1),
+    "adaptive by channel": NOISY,
+}
 
 
-def test_noisy_softmax_where_a_weight_vanishes() -> None:
-    scores = torch.tensor([0.0, 200.0, 0.0]).view(1, EXPERTS, 1, 1).requires_grad_()
-    temperature = torch.ones(1, requires_grad=True)
-    weights = NoisySoftmax.apply(scores, torch.zeros(NOISY), temperature)
-    assert weights.min() == 0
-    weights.square().sum().backward()
-    assert torch.isfinite(scores.grad).all()
-    assert torch.isfinite(temperature.grad).all()
+def plain_sum(rows: list[Tensor], weights: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Everything stacked and expanded: weights broadcast to (B, N, T, D)."""
+    normed = torch.stack(rows, dim=1) * scale[:, None] + shift[:, None]
+    return (weights * normed).sum(dim=1)
 
 
 @pytest.mark.parametrize("batch", [BATCH, 1], ids=["batch", "one for all"])
-def test_weighted_sum(batch: int) -> None:
-    experts = [drawn(batch, POSITIONS, WIDTH) for _ in range(EXPERTS)]
-    given = (drawn(*NOISY), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH), *experts)
-    weights, scale, shift = given[:3]
-    normed = torch.stack(experts, dim=1) * scale[:, None] + shift[:, None]
-    assert torch.allclose(WeightedSum.apply(*given), (weights * normed).sum(1), atol=1e-12)
-    assert torch.autograd.gradcheck(WeightedSum.apply, given)
+@pytest.mark.parametrize("shape", SCORES.values(), ids=SCORES)
+def test_noisy_sum(shape: tuple[int, ...], batch: int) -> None:
+    noise = drawn(*NOISY).detach()
+    temperature = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
+    scores, scale, shift = drawn(*shape), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH)
+    rows = [drawn(batch, POSITIONS, WIDTH) for _ in range(EXPERTS)]
+    plain = torch.softmax((scores + noise) / temperature, dim=1)
+    given = (scores, noise, temperature, scale, shift, *rows)
+    managed, weights = NoisySum.apply(*given)
+    assert torch.allclose(weights, plain, atol=1e-12)
+    assert torch.allclose(managed, plain_sum(rows, plain, scale, shift), atol=1e-12)
+    assert torch.autograd.gradcheck(lambda *given: NoisySum.apply(*given)[0], given)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(EXPERTS, WIDTH), (EXPERTS, 1), (BATCH, EXPERTS, POSITIONS), NOISY],
+    ids=["vector", "scalar", "by token", "by token and channel"],
+)
+def test_weighted_sum(shape: tuple[int, ...]) -> None:
+    weights, scale, shift = drawn(*shape), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH)
+    rows = [drawn(BATCH, POSITIONS, WIDTH) for _ in range(EXPERTS)]
+    expanded = {2: weights[..., None, :], 3: weights[..., None], 4: weights}[weights.dim()]
+    expected = plain_sum(rows, expanded, scale, shift)
+    found = weighted_sum(rows, weights, scale, shift)
+    assert torch.allclose(found, expected, atol=1e-12)
+    inputs, upstream = [weights, scale, shift, *rows], torch.randn_like(expected)
+    ours = torch.autograd.grad(found, inputs, upstream)
+    for own, plain in zip(ours, torch.autograd.grad(expected, inputs, upstream), strict=True):
+        assert torch.allclose(own, plain, atol=1e-12)
+
+
+def test_noisy_sum_where_a_weight_vanishes() -> None:
+    scores = torch.tensor([0.0, 200.0, 0.0]).view(1, EXPERTS, 1, 1).requires_grad_()
+    temperature = torch.ones(1, requires_grad=True)
+    ones = torch.ones(EXPERTS, WIDTH)
+    rows = [torch.randn(BATCH, POSITIONS, WIDTH) for _ in range(EXPERTS)]
+    managed, weights = NoisySum.apply(scores, torch.zeros(NOISY), temperature, ones, ones, *rows)
+    assert weights.min() == 0
+    managed.square().sum().backward()
+    assert torch.isfinite(scores.grad).all()
+    assert torch.isfinite(temperature.grad).all()
 
 
 def plain_query(query: FusedQuery, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
@@ -97,10 +122,12 @@ def test_fused_query_without_a_mask() -> None:
 def test_fused_query_projects_the_shorter_side() -> None:
     """Multiply-adds of both projections: 2 x 50 x D^2 for 577 positions beside 50."""
     width, short, long = 32, 50, 577
-    query = FusedQuery(width, False, 1e-5)
+    with torch.device("meta"):  # where every product is counted
+        query = FusedQuery(width, False, 1e-5)
+        sides = torch.empty(1, short, width), torch.empty(1, long, width)
     products = 2 * 2 * short * long * width  # scores, and the attended sum
-    for own, other in ((short, long), (long, short)):
+    for own, other in (sides, sides[::-1]):
         with FlopCounterMode(display=False) as counter:
-            query(torch.randn(1, own, width), torch.randn(1, other, width), None)
+            query(own, other, None)
         projections = counter.get_total_flops() - products
         assert projections <= 2 * 2 * short * width**2 + 2 * 2 * short * width

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from mt_fairseq.modules.aggregation.last_layer import LayerGate
+from mt_fairseq.modules.linear import linear
 
 
 class ExpertInput(nn.Module):
@@ -34,16 +34,18 @@ class ExpertInput(nn.Module):
         self.projection = nn.Linear(in_width, width)
         self.layer_embeddings = nn.Embedding(layer_rows, width) if layer_rows else None
 
-    def project(self, layers: list[Tensor]) -> list[Tensor]:
-        """Encoder layers (B, ., W) -> experts (B, ., D), without embeddings."""
+    def forward(self, layers: list[Tensor], token_type: Tensor) -> list[Tensor]:
+        """Encoder layers (B, ., W) -> experts (B, ., D).
+
+        The modality's ``token_type`` row (D,) and each layer's own row are added to the bias, not
+        to every position.
+        """
         if self.gate is not None:
             layers = [self.gate(layers)]
-        return [self.projection(layer) for layer in layers]
-
-    def embed(self, projected: list[Tensor], token_type: Tensor) -> list[Tensor]:
-        """Add the modality's ``token_type`` row (D,) and each layer's own row."""
+        bias = self.projection.bias + token_type
         if self.layer_embeddings is None:
-            return [expert + token_type for expert in projected]
-        rows = self.layer_embeddings.weight[self.first_layer :]
-        offsets = torch.add(rows, token_type)
-        return [expert + offset for expert, offset in zip(projected, offsets, strict=True)]
+            biases = [bias] * len(layers)
+        else:
+            biases = list(self.layer_embeddings.weight[self.first_layer :] + bias)
+        weight = self.projection.weight
+        return [linear(layer, weight, own) for layer, own in zip(layers, biases, strict=True)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
-from mt_fairseq.modules.aggregation.functions import NoisySoftmax, WeightedSum
+from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
 from mt_fairseq.modules.heads import DecayedLayerNorm
+from mt_fairseq.modules.linear import linear
 
 
 @dataclass(frozen=True)
@@ -61,39 +62,41 @@ class Manager(Aggregation):
         self.temperature = nn.Parameter(torch.ones(1))
         self.draw_noise: Callable[[tuple[int, ...], Tensor], Tensor] = self._normal_noise
 
-    def softmax(self, scores: Tensor, like: Tensor, temperature: Tensor | None = None) -> Tensor:
-        """Scores (n, D or 1), (B, n, T) or (B, n, T, D) -> weights; with noise (B, n, T, D).
+    def aggregate(
+        self,
+        scores: Tensor,
+        rows: Sequence[Tensor],
+        norms: tuple[Tensor, Tensor] | None = None,
+        temperature: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted sum of rows (B, T, D) by scores (n, D or 1), (B, n, T) or (B, n, T, D).
 
-        ``like`` (B, T, D) is one of the tensors to be weighted; ``temperature`` is the manager's
-        own unless given.
+        Args:
+            scores: one for each row.
+            rows: experts, and what else they share a softmax with.
+            norms: (n, D) each: scale and shift of the rows; those of the experts unless given.
+            temperature: (1,); the manager's own unless given.
+
+        Returns:
+            (B, T, D), and the weights in the shape of the scores, with noise (B, n, T, D).
         """
+        scale, shift = norms or (self.expert_norm_weight, self.expert_norm_bias)
         temperature = self.temperature if temperature is None else temperature
         static = scores.dim() == 2
         if not (self.training and self.options.noise):
-            return torch.softmax(scores / temperature, dim=0 if static else 1)
-        count = scores.shape[0 if static else 1]
-        batch, positions, width = like.shape
-        noise = self.draw_noise((batch, count, positions, width), like)
+            weights = torch.softmax(scores / temperature, dim=0 if static else 1)
+            return weighted_sum(rows, weights, scale, shift), weights
+        batch, positions, width = rows[0].shape
+        noise = self.draw_noise((batch, len(rows), positions, width), rows[0])
         if static:
             scores = scores[None, :, None]
         elif scores.dim() == 3:
             scores = scores[..., None]
-        return NoisySoftmax.apply(scores, noise, temperature)
+        return NoisySum.apply(scores, noise, temperature, scale, shift, *rows)
 
     def weighted_sum(self, experts: list[Tensor], weights: Tensor) -> Tensor:
-        """Sum over experts of weight x layer norm -> (B, T, D), one running sum, no stack."""
-        scale, shift = self.expert_norm_weight, self.expert_norm_bias
-        if weights.dim() == 4:
-            return WeightedSum.apply(weights, scale, shift, *experts)
-        if weights.dim() == 2:  # static: the norms' scale and shift fold into the weights
-            total = (weights * shift).sum(0).expand_as(experts[0])
-            for expert, own in zip(experts, weights * scale, strict=True):
-                total = torch.addcmul(total, expert, own)
-            return total
-        total = weights.transpose(1, 2) @ shift  # a weight a token: no expansion over channels
-        for expert, own, weight in zip(experts, scale, weights.unbind(1), strict=True):
-            total = torch.addcmul(total, expert * own, weight[..., None])
-        return total
+        """The experts' part of the managed input (B, T, D), for weights that are known."""
+        return weighted_sum(experts, weights, self.expert_norm_weight, self.expert_norm_bias)
 
     def normed(self, experts: list[Tensor], i: int) -> Tensor:
         """Expert i with the scale and shift of its layer norm, (B, T, D)."""
@@ -101,7 +104,7 @@ class Manager(Aggregation):
 
     def _normal_noise(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         std = self.options.noise / shape[1]
-        return torch.randn(shape, dtype=like.dtype, device=like.device) * std
+        return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(std=std)
 
 
 class PreviousOutputManager(Manager):
@@ -139,11 +142,16 @@ class FusedQuery(nn.Module):
 
     def forward(self, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
         """``own`` is already normed; ``other`` is normed here; ``mask`` (B, S) over ``other``."""
+        weights, other = self.attention(own, other, mask)
+        return torch.cat([weights @ other, own], dim=-1)
+
+    def attention(self, own: Tensor, other: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """-> the weights (B, T, S) of the other modality's positions, and these, normed."""
         other = self.norm(other)
         scores = self.scores(own, other)
         if mask is not None and not self.unmasked:
             scores = scores.masked_fill(~mask[:, None], -torch.inf)
-        return torch.cat([scores.softmax(dim=-1) @ other, own], dim=-1)
+        return scores.softmax(dim=-1), other
 
     def scores(self, own: Tensor, other: Tensor) -> Tensor:
         """(B, T, S): scaled products of queries and keys.
@@ -156,6 +164,7 @@ class FusedQuery(nn.Module):
         """
         if own.shape[:2].numel() > other.shape[:2].numel():
             keys = self.key(other) * self.factor
-            return own @ (keys @ self.query.weight).mT + (keys @ self.query.bias)[:, None]
+            return own @ linear(keys, self.query.weight.T).mT + (keys @ self.query.bias)[:, None]
         queries = self.query(own) * self.factor
-        return (queries @ self.key.weight) @ other.mT + (queries @ self.key.bias)[..., None]
+        bias = (queries @ self.key.bias)[..., None]
+        return linear(queries, self.key.weight.T) @ other.mT + bias

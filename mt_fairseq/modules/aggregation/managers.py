@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import (
@@ -32,8 +33,7 @@ class StaticManager(PreviousOutputManager):
 
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
         """-> managed input (B, T, D); weights (N, D or 1), with noise (B, N, T, D)."""
-        weights = self.softmax(self.scores, inputs.experts[0])
-        managed = self.weighted_sum(inputs.experts, weights)
+        managed, weights = self.aggregate(self.scores, inputs.experts)
         if inputs.previous:
             managed = torch.addcmul(managed, self.normed_previous(inputs), self.previous_weight)
         return managed, weights
@@ -58,20 +58,22 @@ class AllLayersManager(Manager):
 
         Rows of the experts come first, then those of the previous outputs.
         """
-        count = self.options.num_experts
-        weights = self.softmax(self.scores, inputs.experts[0])
-        axis = 0 if weights.dim() == 2 else 1
-        managed = self.weighted_sum(inputs.experts, weights.narrow(axis, 0, count))
-        return self.add_previous(managed, inputs, weights.unbind(axis)[count:]), weights
+        previous = self.normed_previous(inputs)
+        ones, zeros = self.no_norms(len(previous))
+        norms = (
+            torch.cat([self.expert_norm_weight, ones]),
+            torch.cat([self.expert_norm_bias, zeros]),
+        )
+        return self.aggregate(self.scores, [*inputs.experts, *previous], norms)
 
-    def add_previous(
-        self, managed: Tensor, inputs: AggregationInput, weights: tuple[Tensor, ...]
-    ) -> Tensor:
-        """Add every normed previous output times its weight, (D,) or (B, T, D)."""
-        parts = zip(self.previous_norms, inputs.previous, weights, strict=True)
-        for norm, output, weight in parts:
-            managed = torch.addcmul(managed, norm(output), weight)
-        return managed
+    def normed_previous(self, inputs: AggregationInput) -> list[Tensor]:
+        """(B, T, D) each: all previous outputs of this modality, normed."""
+        return [norm(x) for norm, x in zip(self.previous_norms, inputs.previous, strict=True)]
+
+    def no_norms(self, count: int) -> tuple[Tensor, Tensor]:
+        """Scale and shift of rows that are complete as they are."""
+        one = self.expert_norm_weight.new_ones(count, self.options.width)
+        return one, torch.zeros_like(one)
 
 
 class SplitLayersManager(AllLayersManager):
@@ -91,13 +93,13 @@ class SplitLayersManager(AllLayersManager):
 
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
         """-> managed input (B, T, D); weights of the experts (N, D or 1) or (B, N, T, D)."""
-        weights = self.softmax(self.scores, inputs.experts[0])
-        managed = self.weighted_sum(inputs.experts, weights)
-        if len(inputs.previous) == 1:
-            return managed + self.previous_norms[0](inputs.previous[0]), weights
-        previous = self.softmax(self.previous_scores, inputs.experts[0], self.previous_temperature)
-        rows = previous.unbind(0 if previous.dim() == 2 else 1)
-        return self.add_previous(managed, inputs, rows), weights
+        managed, weights = self.aggregate(self.scores, inputs.experts)
+        rows = self.normed_previous(inputs)
+        if len(rows) == 1:
+            return managed + rows[0], weights
+        norms = self.no_norms(len(rows))
+        mixed, _ = self.aggregate(self.previous_scores, rows, norms, self.previous_temperature)
+        return managed + mixed, weights
 
 
 class AdaptiveManager(PreviousOutputManager):
@@ -117,16 +119,18 @@ class AdaptiveManager(PreviousOutputManager):
     def forward(self, inputs: AggregationInput) -> tuple[Tensor, Tensor]:
         """-> managed input (B, T, D); weights (B, N, T) or (B, N, T, D), always so with noise."""
         previous = self.normed_previous(inputs)
-        query = previous
-        if self.fused_query is not None:
-            assert inputs.other is not None
-            query = self.fused_query(previous, inputs.other, inputs.other_mask)
-        weights = self.softmax(self.scores(query, inputs.experts), inputs.experts[0])
-        managed = self.weighted_sum(inputs.experts, weights)
+        managed, weights = self.aggregate(self.scores(previous, inputs), inputs.experts)
         return torch.addcmul(managed, previous, self.previous_weight), weights
 
-    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
-        """Query (B, T, D or 2D) and normalised experts -> (B, N, T) or (B, N, T, D)."""
+    def query(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
+        """(B, T, D or 2D) of the normed previous output (B, T, D)."""
+        if self.fused_query is None:
+            return previous
+        assert inputs.other is not None
+        return self.fused_query(previous, inputs.other, inputs.other_mask)
+
+    def scores(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
+        """Normed previous output (B, T, D) -> (B, N, T) or (B, N, T, D)."""
         raise NotImplementedError
 
 
@@ -137,8 +141,15 @@ class LinearManager(AdaptiveManager):
         super().__init__(options, level)
         self.controller = nn.Linear(self.query_width, options.num_experts)
 
-    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
-        return self.controller(query).transpose(1, 2)
+    def scores(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
+        """The controller is linear: it sees the other modality before the attention's sum."""
+        if self.fused_query is None:
+            return self.controller(previous).transpose(1, 2)
+        assert inputs.other is not None
+        weights, other = self.fused_query.attention(previous, inputs.other, inputs.other_mask)
+        attended, own = self.controller.weight.tensor_split(2, dim=1)
+        scores = weights @ F.linear(other, attended)
+        return (scores + F.linear(previous, own, self.controller.bias)).transpose(1, 2)
 
 
 class ConcatAttentionManager(AdaptiveManager):
@@ -153,8 +164,8 @@ class ConcatAttentionManager(AdaptiveManager):
         self.from_expert = nn.Linear(options.width, options.width, bias=False)
         self.from_query = nn.Linear(self.query_width, options.width)
 
-    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
-        shared = self.from_query(query)
+    def scores(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
+        experts, shared = inputs.experts, self.from_query(self.query(previous, inputs))
         own = [self.from_expert(self.normed(experts, i)) + shared for i in range(len(experts))]
         return torch.stack(own, dim=1)
 
@@ -167,8 +178,9 @@ class CrossAttentionManager(AdaptiveManager):
         self.query_projection = nn.Linear(self.query_width, options.width)
         self.key_projection = nn.Linear(options.width, options.width)
 
-    def scores(self, query: Tensor, experts: list[Tensor]) -> Tensor:
-        first = torch.stack([expert[:, 0] for expert in experts], dim=1)
+    def scores(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
+        query = self.query(previous, inputs)
+        first = torch.stack([expert[:, 0] for expert in inputs.experts], dim=1)
         first = torch.addcmul(self.expert_norm_bias, first, self.expert_norm_weight)
         keys = self.key_projection(first) * self.options.width**-0.5
         return keys @ self.query_projection(query).transpose(1, 2)

@@ -57,18 +57,29 @@ def memory(field: str, pid: int | str = "self") -> int:
     raise OSError(f"/proc/{pid}/status says nothing of {field}")
 
 
+def start_process(module: str, *args: object) -> subprocess.Popen[str]:
+    """``python -m MODULE ARGS`` on this checkout, with pipes to and from it."""
+    command = [sys.executable, "-m", module, *map(str, args)]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
 def in_own_process(module: str, *args: object) -> dict[str, Any]:
     """Run ``python -m MODULE ARGS``; what it printed last, one line of JSON.
 
     Raises:
         RuntimeError: it failed; with its own output.
     """
-    command = [sys.executable, "-m", module, *map(str, args)]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[1:])} failed\n{done.stdout}\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    process = start_process(module, *args)
+    out, err = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{module} {' '.join(map(str, args))} failed\n{out}\n{err}")
+    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     return found

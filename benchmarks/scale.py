@@ -13,10 +13,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.large_bin import write_large_bin
 from benchmarks.measure import in_own_process
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result, number
+from benchmarks.synthetic_bin import tiny_pictures, write_bin
 
 IMAGES, TEXTS = 4_000_000, 9_000_000
 SHARE = 1000
@@ -33,10 +33,11 @@ Found = list[dict[str, float]]
 )
 def scale(args: argparse.Namespace) -> list[Result]:
     """Four lines; nothing grows with the data but what a shuffled order takes."""
+    pictures = tiny_pictures(64)
     with tempfile.TemporaryDirectory() as folder:
         large, small = Path(folder, "large"), Path(folder, "small")
         for path, share in ((large, 1), (small, SHARE)):
-            write_large_bin(path, IMAGES // share, TEXTS // share)
+            write_bin(path, pictures, IMAGES // share, TEXTS // share)
         found: tuple[Found, Found] = ([], [])
         for _ in range(args.rounds):
             for path, runs in zip((large, small), found, strict=True):

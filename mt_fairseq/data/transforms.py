@@ -1,8 +1,8 @@
 """From an RGB picture of any size to the uint8 tensor that a model takes.
 
 Transforms by name: ``center_crop`` (pre-training), ``wide_augment`` (ALBEF's pre-training),
-``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). Pillow does all the
-pixel work on 8-bit values; mean and standard deviation are applied on the device, so a sample
+``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). All the pixel work is
+done on 8-bit values; mean and standard deviation are applied on the device, so a sample
 travels at a quarter of its float size.
 """
 
@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from mt_fairseq.data.randaugment import RandAugment
+from mt_fairseq.data.resample import WholeBox, resample, to_image, to_tensor
 from mt_fairseq.errors import UserError
 
 Box = tuple[float, float, float, float]
@@ -27,11 +27,8 @@ CROP_SCALE = (0.5, 1.0)
 WIDE_CROP_SCALE = (0.2, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """RGB image -> (3, H, W) uint8, contiguous."""
-    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
+MOST_THROWN_AWAY = 4
+"""Resized pictures with more than so many times the pixels that a crop keeps are cut out first."""
 
 
 class Transform(ABC):
@@ -45,19 +42,9 @@ class Transform(ABC):
         self.size = size
         self.min_side = min_side
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
-        return to_tensor(self.apply(image, rng))
-
     @abstractmethod
-    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """RGB image -> RGB image of exactly ``size``."""
-
-    def resize(
-        self, image: Image.Image, box: Box | None = None, gap: float | None = None
-    ) -> Image.Image:
-        """Bicubic resize of ``box`` (left, upper, right, lower; all by default) to ``size``."""
-        height, width = self.size
-        return image.resize((width, height), BICUBIC, box=box, reducing_gap=gap)
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        """RGB image -> (3, H, W) uint8, contiguous, of exactly ``size``."""
 
 
 class CenterCrop(Transform):
@@ -67,8 +54,28 @@ class CenterCrop(Transform):
         # twice the target: from there on bicubic gives what the full picture would
         super().__init__(size, min_side=2 * max(size))
 
-    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        return self.resize(image, center_box(image.size, self.size))
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        height, width = self.size
+        covering = covering_size(image.size, self.size)
+        if covering[0] * covering[1] > MOST_THROWN_AWAY * height * width:
+            box = center_box(image.size, self.size)
+            return to_tensor(image.resize((width, height), BICUBIC, box=box))
+        left, upper = round((covering[0] - width) / 2), round((covering[1] - height) / 2)
+        whole = resample(image, (covering[1], covering[0]))
+        return whole[:, upper : upper + height, left : left + width].contiguous()
+
+
+def covering_size(source: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a (width, height) picture resized until it just covers (H, W).
+
+    Whole pixels, rounded down, as torchvision's Resize counts the longer side.
+    """
+    height, width = size
+    factor = max(width / source[0], height / source[1])
+    return (
+        max(width, int(source[0] * factor + 1e-6)),
+        max(height, int(source[1] * factor + 1e-6)),
+    )
 
 
 def center_box(source: tuple[int, int], size: tuple[int, int]) -> Box:
@@ -77,12 +84,7 @@ def center_box(source: tuple[int, int], size: tuple[int, int]) -> Box:
     Resizing this box alone gives the same pixels and leaves out those that the crop throws away.
     """
     height, width = size
-    factor = max(width / source[0], height / source[1])
-    # whole pixels, rounded down, as torchvision's Resize counts the longer side
-    resized = (
-        max(width, int(source[0] * factor + 1e-6)),
-        max(height, int(source[1] * factor + 1e-6)),
-    )
+    resized = covering_size(source, size)
     left, upper = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
     x, y = source[0] / resized[0], source[1] / resized[1]
     return (
@@ -94,13 +96,17 @@ def center_box(source: tuple[int, int], size: tuple[int, int]) -> Box:
 
 
 class Square(Transform):
-    """Bicubic resize to exactly ``size``; the aspect ratio is not kept, nothing is cut off."""
+    """Bicubic resize to exactly ``size``; the aspect ratio is not kept, nothing is cut off.
+
+    Pillow's own, so that evaluation takes the reference's pixels to the last bit.
+    """
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__(size, min_side=2 * max(size))
 
-    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        return self.resize(image)
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        height, width = self.size
+        return to_tensor(image.resize((width, height), BICUBIC))
 
 
 class Augment(Transform):
@@ -115,11 +121,11 @@ class Augment(Transform):
         self.flip = flip
         self.randaugment = RandAugment(color_ops=color_ops)
 
-    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        image = self.resize(image, random_box(image.size, rng, self.scale), gap=2.0)
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        image = to_image(resample(image, self.size, random_box(image.size, rng, self.scale)))
         if self.flip and rng.random() < 0.5:
             image = ImageOps.mirror(image)
-        return self.randaugment(image, rng)
+        return to_tensor(self.randaugment(image, rng))
 
 
 class WideAugment(Augment):
@@ -130,7 +136,7 @@ class WideAugment(Augment):
 
 def random_box(
     source: tuple[int, int], rng: np.random.Generator, scale: tuple[float, float] = CROP_SCALE
-) -> Box:
+) -> WholeBox:
     """A random box of ``scale`` of the area and a ratio of 3/4 to 4/3 (width to height).
 
     Pictures so long that no drawn box fits give their centre, of the nearest allowed ratio.

@@ -1,13 +1,14 @@
-"""A data-bin with the counts of pre-training on four data sets, and blobs as tiny as can be.
+"""Data-bins of any size without picture files, and pictures as rich as photographs.
 
-Written with the project's own writers, but not by ``preprocess``, which would want millions of
-picture files.
+Written with the project's own writers, but not by ``preprocess``, which would want a file for every
+one of millions of pictures.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +24,74 @@ from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.tokenizer_build import obtain
 
 IMAGES_PER_PACK = 4096  # as preprocess
-KINDS = 64
-"""Different pictures; their bytes repeat."""
-SIDE = 8
-MEAN_WORDS, SPREAD, LONGEST = 11, 3, 60
+MEAN_WORDS, SPREAD, LONGEST = 11, 3, 60  # as captions of COCO
 WORDS = ["a", "small", "square", "on", "the", "grey", "ground", "of", "picture", "number"]
 
 
-def write_large_bin(folder: Path, images: int, texts: int) -> None:
-    """Write a data-bin of captions with one split, ``train``; text i belongs to a random image."""
+@dataclass(frozen=True)
+class Picture:
+    """What a pack stores: bytes, and size in pixels."""
+
+    data: bytes
+    height: int
+    width: int
+
+
+def tiny_pictures(count: int, side: int = 8) -> list[Picture]:
+    """Of one colour each, some 70 bytes."""
+    found = []
+    for colour in np.random.default_rng(0).integers(0, 256, (count, 3)).tolist():
+        image = Image.new("RGB", (side, side), tuple(colour))
+        found.append(_picture(image, "PNG"))
+    return found
+
+
+def photographs(count: int, height: int = 480, width: int = 640) -> list[Picture]:
+    """JPEG files of about the size that COCO's have (160 KB for 640x480).
+
+    Noise of every scale, each octave half as strong as the one below it: detail everywhere, as in
+    a photograph of a busy place.
+    """
+    found = []
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        pixels = np.full((height, width, 3), 128, np.float32)
+        for octave in range(1, 8):
+            shape = (height >> octave) + 2, (width >> octave) + 2, 3
+            noise = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
+            smooth = noise.resize((width, height), Image.Resampling.BICUBIC)
+            pixels += (np.asarray(smooth, np.float32) - 128) * 2.0 ** (octave - 7)
+        pixels += rng.normal(0, 9, pixels.shape)
+        found.append(_picture(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG"))
+    return found
+
+
+def _picture(image: Image.Image, kind: str) -> Picture:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=95)
+    return Picture(buffer.getvalue(), image.height, image.width)
+
+
+def write_bin(
+    folder: Path,
+    pictures: Sequence[Picture],
+    images: int,
+    texts: int,
+    encoding: str = "encoded",
+) -> None:
+    """Write a data-bin of captions with one split, ``train``.
+
+    Args:
+        pictures: stored in turns, again and again.
+        images: how many to store.
+        texts: text i belongs to a random image; all images have about the same number of texts.
+        encoding: of the pictures, "encoded" or "pixels".
+    """
     rng = np.random.default_rng(0)
     sentences = (" ".join(rng.permutation(WORDS)) for _ in range(500))
     tokenizer = obtain("sentencepiece", sentences, 100)
     tokenizer.save(folder)
-    packs = list(_write_packs(folder, images))
+    packs = list(_write_packs(folder, pictures, images, encoding))
     tokens = _write_texts(folder, texts, tokenizer, rng)
     owners = rng.permutation(texts) % images
     columns = {"image": owners[:, None], "sample_id": np.arange(texts), "image_id": owners}
@@ -53,33 +108,28 @@ def write_large_bin(folder: Path, images: int, texts: int) -> None:
             "dataset": "synthetic",
             "tokenizer": {"kind": tokenizer.kind, "fingerprint": tokenizer.fingerprint},
             "labels": None,
-            "images": {"count": images, "encoding": "encoded", "packs": packs},
+            "images": {"count": images, "encoding": encoding, "packs": packs},
             "splits": {"train": {"samples": texts, "images": images, "tokens": tokens}},
             "files": {name: _description(folder / name) for name in names},
         },
     )
 
 
-def _write_packs(folder: Path, images: int) -> Iterator[dict[str, object]]:
-    blobs = [_picture(kind) for kind in range(KINDS)]
+def _write_packs(
+    folder: Path, pictures: Sequence[Picture], images: int, encoding: str
+) -> Iterator[dict[str, object]]:
     for number, start in enumerate(range(0, images, IMAGES_PER_PACK)):
         path = folder / "images" / f"{number:05d}.h5"
         stop = min(start + IMAGES_PER_PACK, images)
-        with PackWriter(path) as writer:
+        with PackWriter(path, encoding) as writer:
             for i in range(start, stop):
-                writer.add(f"train2014/{i:012d}.jpg", blobs[i % KINDS], SIDE, SIDE)
+                picture = pictures[i % len(pictures)]
+                writer.add(f"train2014/{i:012d}.jpg", picture.data, picture.height, picture.width)
         yield {
             "file": path.relative_to(folder).as_posix(),
             "images": stop - start,
             "bytes": path.stat().st_size,
         }
-
-
-def _picture(kind: int) -> bytes:
-    buffer = io.BytesIO()
-    colour = tuple(np.random.default_rng(kind).integers(0, 256, 3).tolist())
-    Image.new("RGB", (SIDE, SIDE), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _write_texts(

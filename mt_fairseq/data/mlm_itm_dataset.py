@@ -41,6 +41,8 @@ class MlmItmDataset(ImageTextDataset):
     Args:
         mask_prob: share of words to predict.
         negatives: "dataset", "batch" or "hard".
+        group_by_length: training batches of texts of like length, as fairseq forms them for
+            translation: a shuffled order sorted by length; its iterator then shuffles the batches.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class MlmItmDataset(ImageTextDataset):
         *args: Any,
         mask_prob: float,
         negatives: str,
+        group_by_length: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(data_bin, split, *args, **kwargs)
         self.negatives = negatives
+        self.group_by_length = group_by_length and self.shuffle
         self.first_image = first_pictures(self.split)
         self.masked = self.mask_dataset(mask_prob, return_masked_tokens=False)
         self.true_words = self.mask_dataset(mask_prob, return_masked_tokens=True)
@@ -82,6 +86,12 @@ class MlmItmDataset(ImageTextDataset):
         super().set_epoch(epoch)
         self.masked.set_epoch(epoch)
         self.true_words.set_epoch(epoch)
+
+    def ordered_indices(self) -> np.ndarray:
+        order = super().ordered_indices()
+        if not self.group_by_length:
+            return order
+        return order[np.argsort(self.sizes[order], kind="stable")]
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)

@@ -22,7 +22,7 @@ LEAST_ROWS = 16  # with fewer, reading the weights takes the time, not the produ
 
 
 def _onednn_is_faster() -> bool:
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops, "mkldnn"):
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     cpuinfo = Path("/proc/cpuinfo")
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not cpuinfo.is_file():

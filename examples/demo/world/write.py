@@ -23,7 +23,7 @@ from examples.demo.world.layouts.snli_ve import write_snli_ve
 from examples.demo.world.layouts.vqav2 import write_vqa
 from mt_fairseq.errors import UserError
 
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 COCO = ("coco", "vqav2", "refcoco")  # these share the folder of COCO pictures
 DATASETS = (*COCO, "flickr30k", "snli_ve", "nlvr2")
 

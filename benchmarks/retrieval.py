@@ -194,11 +194,11 @@ class Loop:
         ]
         lengths = torch.tensor([len(self.texts[i][0]) for i in texts])
         mask = torch.arange(layers[0].shape[1]) < lengths[:, None]
-        experts = self.network.text_input(layers, self.network.token_types.weight[0])
+        experts = self.network.text_input.experts(layers, self.network.token_types.weight[0])
         return TextStates(experts, layers[-1], mask)
 
     def image_states(self, images: list[int]) -> ImageStates:
         """Project and embed images."""
         layers = [layer[images] for layer in self.images]
-        experts = self.network.image_input(layers, self.network.token_types.weight[1])
+        experts = self.network.image_input.experts(layers, self.network.token_types.weight[1])
         return ImageStates(experts, layers[-1])

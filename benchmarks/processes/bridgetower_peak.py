@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from benchmarks.bridgetowers import (
     IMAGE_SIZE,
@@ -25,6 +26,7 @@ MIB = 2**20
 
 def main(side: str, what: str, batch: str) -> dict[str, float]:
     """What the module says."""
+    model: Any
     if side == "ours":
         from mt_fairseq.analysis.flops import Inputs, build_random
 

@@ -67,7 +67,7 @@ class TwoTower(nn.Module):
     def encode_text(self, tokens: Tensor) -> TextStates:
         """Tokens (B, T) -> the text's experts and mask."""
         layers, mask = self.text_encoder(tokens, self.num_text_layers)
-        experts = self.text_input(layers, self.token_types.weight[TEXT_TYPE])
+        experts = self.text_input.experts(layers, self.token_types.weight[TEXT_TYPE])
         return TextStates(experts, layers[-1], mask)
 
     def encode_images(self, images: Tensor) -> ImageStates:
@@ -86,7 +86,7 @@ class TwoTower(nn.Module):
         states = []
         for k in range(per_sample):
             own = [x.unflatten(0, (count, per_sample))[:, k] for x in layers]
-            experts = self.image_input(own, self.token_types.weight[IMAGE_TYPE + k])
+            experts = self.image_input.experts(own, self.token_types.weight[IMAGE_TYPE + k])
             states.append(ImageStates(experts, own[-1]))
         return states
 

@@ -34,7 +34,7 @@ class ExpertInput(nn.Module):
         self.projection = nn.Linear(in_width, width)
         self.layer_embeddings = nn.Embedding(layer_rows, width) if layer_rows else None
 
-    def forward(self, layers: list[Tensor], token_type: Tensor) -> list[Tensor]:
+    def experts(self, layers: list[Tensor], token_type: Tensor) -> list[Tensor]:
         """Encoder layers (B, ., W) -> experts (B, ., D).
 
         The modality's ``token_type`` row (D,) and each layer's own row are added to the bias, not

@@ -37,7 +37,7 @@ class NoisySum(torch.autograd.Function):
 
     Autograd's own form gives the same. It keeps several tensors as large as the noise, and makes
     one more of them, zero nearly everywhere, as the gradient of every slice ``weights[:, i]``.
-    This one keeps the weights alone.
+    This one keeps the weights and nothing else of that size.
     """
 
     @staticmethod
@@ -54,11 +54,18 @@ class NoisySum(torch.autograd.Function):
 
         The weights are for looking at; no gradient goes through them.
         """
-        weights = torch.softmax((noise + scores).div_(temperature), dim=1)
-        total = torch.addcmul(shift[0], rows[0], scale[0]) * weights[:, 0]
-        for i in range(1, len(rows)):
-            total.addcmul_(torch.addcmul(shift[i], rows[i], scale[i]), weights[:, i])
-        ctx.save_for_backward(weights, total, temperature, scale, shift, *rows)
+        logits = (noise + scores).div_(temperature)
+        weights = torch.softmax(logits, dim=1)
+        # With respect to the temperature t, the total has the derivative
+        # (total * sum_i w_i logit_i - sum_i w_i logit_i normed_i) / t.
+        along = logits.mul_(weights)
+        total, slope = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])
+        for i, row in enumerate(rows):
+            normed = torch.addcmul(shift[i], row, scale[i])
+            total.addcmul_(normed, weights[:, i])
+            slope.addcmul_(normed, along[:, i], value=-1)
+        slope.addcmul_(total, along.sum(dim=1))
+        ctx.save_for_backward(weights, total, slope, temperature, scale, shift, *rows)
         ctx.scores_shape = scores.shape
         ctx.mark_non_differentiable(weights)
         return total, weights
@@ -67,25 +74,18 @@ class NoisySum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Row by row, so that what a row needs stays in the processor's caches."""
-        weights, total, temperature, scale, shift, *rows = ctx.saved_tensors
+        weights, total, slope, temperature, scale, shift, *rows = ctx.saved_tensors
         batch, _, *rest = ctx.scores_shape
         of_scale, of_shift = torch.empty_like(scale), torch.empty_like(shift)
-        of_scores, of_rows, along_logits = [], [], []
+        of_scores, of_rows = [], []
         for i, (row, weight) in enumerate(zip(rows, weights.unbind(1), strict=True)):
             share = grad * weight
-            of_shift[i] = share.sum(dim=(0, 1))
+            by_row = share * row
+            of_shift[i], of_scale[i] = share.sum(dim=(0, 1)), by_row.sum(dim=(0, 1))
             of_rows.append((share * scale[i]).sum_to_size(row.shape))
-            of_scale[i] = (share * row).sum(dim=(0, 1))
-            of_logits = torch.addcmul(shift[i], row, scale[i]).sub(total).mul_(share)
+            # share * (scale * row + shift - total)
+            of_logits = by_row.mul_(scale[i]).addcmul_(share, shift[i] - total)
             of_scores.append(of_logits.sum_to_size((batch, *rest)))
-            along_logits.append((of_logits * log(weight)).sum())
-        # The logits are the logarithm of the weights plus a constant of each softmax, and the
-        # gradients of one softmax's logits sum to zero.
-        of_temperature = -torch.stack(along_logits).sum() / temperature
+        of_temperature = (grad * slope).sum() / temperature
         scores = torch.stack(of_scores, dim=1) / temperature
         return scores, None, of_temperature, of_scale, of_shift, *of_rows
-
-
-def log(weight: Tensor) -> Tensor:
-    """Its logarithm, finite where it is zero."""
-    return weight.clamp_min(torch.finfo(weight.dtype).tiny).log_()

@@ -23,6 +23,7 @@ HYDRA_WARNINGS = (
     "The strict flag in the compose API is deprecated",
     "The version_base parameter is not specified",
 )
+OPTIMIZER_WITH_GROUPS = "adamw"
 _applied = False
 
 
@@ -34,6 +35,7 @@ def apply() -> None:
     _applied = True
     allow_namespace_in_checkpoints()
     keep_bf16_off_tpu()
+    keep_groups_in_half_precision()
     make_checkpoint_copies_atomic()
     keep_last_batch()
     mark_dummy_batches()
@@ -69,6 +71,24 @@ def keep_bf16_off_tpu() -> None:
         return original(args)
 
     utils.override_module_args = override_module_args
+
+
+def keep_groups_in_half_precision() -> None:
+    """``--fp16`` joins all parameters into one flat tensor, which loses their groups, unless
+    ``--fp16-no-flatten-grads`` stands beside it (and looks for a GPU to do so). An optimizer with
+    groups never wants that.
+    """
+    from fairseq.optim.fp16_optimizer import FP16Optimizer
+
+    original = FP16Optimizer.build_optimizer.__func__
+
+    @functools.wraps(original)
+    def build_optimizer(cls: Any, cfg: Any, params: Any, **kwargs: Any) -> Any:
+        if getattr(cfg.optimizer, "_name", None) == OPTIMIZER_WITH_GROUPS:
+            cfg.common.fp16_no_flatten_grads = True
+        return original(cls, cfg, params, **kwargs)
+
+    FP16Optimizer.build_optimizer = classmethod(build_optimizer)
 
 
 def copy_atomically(src_path: str, dst_path: str, overwrite: bool = False) -> bool:

@@ -19,6 +19,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import MODEL_DATACLASS_REGISTRY
+from fairseq.optim.fp16_optimizer import FP16Optimizer
 from fairseq.trainer import Trainer
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
@@ -52,6 +53,22 @@ def test_bf16_on_the_command_line_asks_for_no_tpu() -> None:
     cfg = convert_namespace_to_omegaconf(args)
     assert cfg.common.bf16
     assert not cfg.common.tpu
+
+
+def test_fp16_keeps_the_groups_of_an_optimizer_that_has_some() -> None:
+    parser = options.get_training_parser()
+    args = options.parse_args_and_arch(
+        parser,
+        ["data", "--user-dir", str(support.USER_DIR), "--task", "vqa", "--criterion", "vqa",
+         "--arch", "managertower_tiny", "--fp16", "--optimizer", "adamw"],
+    )  # fmt: skip
+    model = torch.nn.Linear(2, 3).half()
+    model.bias.param_group = "head.no_decay"  # type: ignore[assignment]
+    optimizer = FP16Optimizer.build_optimizer(
+        convert_namespace_to_omegaconf(args), list(model.parameters())
+    )
+    assert [group["name"] for group in optimizer.param_groups] == ["base", "head.no_decay"]
+    assert all(p.dtype == torch.float32 for g in optimizer.param_groups for p in g["params"])
 
 
 def test_copying_a_checkpoint_never_leaves_a_partial_file(

@@ -143,6 +143,13 @@ class TwoTowerConfig(EncoderConfig):
             "converted official models need it, their results depend on the padding"
         },
     )
+    checkpoint_activations: bool = field(
+        default=False,
+        metadata={
+            "help": "keep each layer's input alone and compute the layer again in the backward "
+            "pass: a third more operations, a fraction of the memory, the same gradients"
+        },
+    )
 
 
 def derive(name: str, base: type[EncoderConfig], doc: str, **defaults: Any) -> Any:

@@ -18,6 +18,7 @@ from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
 from mt_fairseq.models.steps import STEPS
+from mt_fairseq.modules.checkpointing import checkpoint_layers
 from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
 from mt_fairseq.modules.heads import init_weights
 from mt_fairseq.modules.outputs import (
@@ -49,6 +50,8 @@ class TwoTowerModel(BaseFairseqModel):
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
+        if cfg.checkpoint_activations:
+            checkpoint_layers(network)
         self.tag_parameters()
 
     def tag_parameters(self) -> None:

@@ -10,7 +10,6 @@ import functools
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from mt_fairseq.modules.two_tower import TwoTower
@@ -27,7 +26,7 @@ class _Checkpointed:
 
 
 @functools.cache
-def _checkpointed(kind: type[nn.Module]) -> type[nn.Module]:
+def _checkpointed(kind: Any) -> Any:
     return type(f"Checkpointed{kind.__name__}", (_Checkpointed, kind), {})
 
 
@@ -42,4 +41,5 @@ def checkpoint_layers(network: TwoTower) -> None:
         cross_modal.layers,
     ):
         for layer in layers:
-            layer.__class__ = _checkpointed(type(layer))
+            kind: Any = type(layer)
+            layer.__class__ = _checkpointed(kind)

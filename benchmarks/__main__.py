@@ -13,6 +13,7 @@ from benchmarks.machine import this_machine
 from benchmarks.registry import load_all, load_one
 from benchmarks.result import Result, report
 from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.quiet import quiet_libraries
 
 ALL = "all"
 DESCRIPTION = """\
@@ -32,6 +33,7 @@ Figures count on a quiet machine only. docs/performance.md has those of the last
 
 def main(argv: list[str] | None = None) -> int:
     """Run one benchmark or all, print the tables, write the JSON."""
+    quiet_libraries()
     args = _parser(argv).parse_args(argv)
     if args.rounds is not None and args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: at least one round is needed")

@@ -177,5 +177,9 @@ def alone(folder: Path) -> float:
     ]
     for process in processes:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    spans = [json.loads(process.communicate("go\n")[0]) for process in processes]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    spans = [json.loads(process.communicate()[0]) for process in processes]
     return WORKERS * count / (max(end for _, end in spans) - min(start for start, _ in spans))

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
+from benchmarks.small_model import VOCABULARY, small_model
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Shortlist, Side, rerank, shortlist
-from mt_fairseq.models.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
 from mt_fairseq.models.matching import MATCH
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
@@ -32,7 +31,6 @@ WIDTH, LAYERS, IMAGE_SIZE = 256, 6, 224
 IMAGES, CAPTIONS = 16, 5
 TOPK = 2  # of 16 images: an eighth, as 128 of Flickr30K's 1,000
 BATCH = 16
-VOCABULARY = 500
 TARGET = 1.5
 OURS = "blocks of images, both directions"
 PEER = "a loop over queries"
@@ -81,48 +79,14 @@ class World:
         )
 
 
-class _Words:
-    """A dictionary, as far as ``build_model`` asks."""
-
-    def __len__(self) -> int:
-        return VOCABULARY
-
-    def pad(self) -> int:
-        return 1
-
-
-class _Task:
-    """A task, as far as ``build_model`` asks."""
-
-    source_dictionary = _Words()
-    restores_checkpoint = False
-
-    def __init__(self) -> None:
-        self.image_size = (IMAGE_SIZE, IMAGE_SIZE)
-
-    def head_spec(self) -> dict[str, int]:
-        return {"itm": 2, "itc": WIDTH}
-
-
 def make_world() -> World:
     """Everything random, from one seed."""
     torch.manual_seed(0)
-    sizes = {"width": WIDTH, "layers": LAYERS, "heads": WIDTH // 64}
-    encoders = {f"{side}_{key}": n for side in ("vision", "text") for key, n in sizes.items()}
-    cfg = OmegaConf.merge(
-        OmegaConf.structured(ManagerTowerTinyConfig()),
-        encoders,
-        {
-            "patch_size": 16,
-            "text_positions": 64,
-            "hidden_size": WIDTH,
-            "cross_modal_heads": WIDTH // 64,
-            "num_cross_modal_layers": LAYERS,
-            "num_managed_layers": LAYERS,
-        },
-    )
-    assert isinstance(cfg, DictConfig)
-    model = ManagerTowerTiny.build_model(cfg, _Task()).eval()
+    heads = {"itm": 2, "itc": WIDTH}
+    model = small_model(
+        WIDTH, IMAGE_SIZE, heads, LAYERS,
+        num_managed_layers=LAYERS, num_cross_modal_layers=LAYERS,
+    ).eval()  # fmt: skip
     count = CAPTIONS * IMAGES
     lengths = (torch.randn(count) * 2.5 + 11).round().clamp(5, 30).int().sort().values
     texts = [F.pad(torch.randint(5, VOCABULARY, (n,)), (1, 0)) for n in lengths.tolist()]

@@ -10,6 +10,7 @@ import torch
 from fairseq.data import FairseqDataset, data_utils
 
 from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.hand_over import stack_shared
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.transforms import Transform
 
@@ -78,7 +79,7 @@ class ImageTextDataset(FairseqDataset):
         return {
             "id": index,
             "tokens": self.add_special_tokens(self.words(index)),
-            "images": torch.stack(images),
+            "images": images[0][None] if len(images) == 1 else torch.stack(images),
         }
 
     def words(self, index: int) -> torch.Tensor:
@@ -113,10 +114,14 @@ class ImageTextDataset(FairseqDataset):
             "ntokens": sum(sample["tokens"].numel() for sample in samples),
             "net_input": {
                 "src_tokens": tokens,
-                "images": torch.stack([sample["images"] for sample in samples]),
+                "images": stack_shared(self.batch_images(samples)),
             },
             "target": None,
         }
+
+    def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:
+        """(K, 3, H, W) each: the pictures of a batch in their order."""
+        return [sample["images"] for sample in samples]
 
     def pad(self, sequences: list[torch.Tensor]) -> torch.Tensor:
         """(B, T) int64, padded on the right to the longest of the batch."""

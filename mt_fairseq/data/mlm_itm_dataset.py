@@ -120,24 +120,21 @@ class MlmItmDataset(ImageTextDataset):
         if self.negatives == "hard":
             net_input["draws"] = torch.stack([sample["draws"] for sample in samples])
             return batch
-        net_input["image_index"], mismatched_images = self.pair(samples)
-        if mismatched_images:
-            net_input["images"] = torch.cat([net_input["images"], torch.stack(mismatched_images)])
+        net_input["image_index"] = self.pair(samples)
         return batch
 
-    def pair(self, samples: list[Sample]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """For each text the row of its ITM picture, and the pictures to add to the batch."""
+    def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:
+        mismatched = [s["mismatched_images"] for s in samples if "mismatched_images" in s]
+        return super().batch_images(samples) + mismatched
+
+    def pair(self, samples: list[Sample]) -> torch.Tensor:
+        """For each text the row of its ITM picture in ``images``."""
         if self.negatives == "batch":
-            return self.pair_within_batch(samples), []
-        rows: list[int] = []
-        added: list[torch.Tensor] = []
-        for row, sample in enumerate(samples):
-            if sample["mismatched"]:
-                rows.append(len(samples) + len(added))
-                added.append(sample["mismatched_images"])
-            else:
-                rows.append(row)
-        return torch.tensor(rows), added
+            return self.pair_within_batch(samples)
+        rows = np.arange(len(samples))
+        mismatched = np.array([sample["mismatched"] for sample in samples])
+        rows[mismatched] = len(samples) + np.arange(mismatched.sum())
+        return torch.from_numpy(rows)
 
     def pair_within_batch(self, samples: list[Sample]) -> torch.Tensor:
         """A text keeps its own picture where the batch holds no other one."""

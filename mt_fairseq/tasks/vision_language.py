@@ -10,6 +10,7 @@ from omegaconf import II, MISSING
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
+from mt_fairseq.data.hand_over import HandOver
 from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform, build_transform
@@ -327,6 +328,8 @@ class VisionLanguageTask(WeightsLoggingTask):
         # and crops: losses would depend on --num-workers.
         iterator.reuse_dataloader = False
         iterator.persistent_workers = False
+        if not isinstance(iterator.collate_fn, HandOver):  # an iterator may come a second time
+            iterator.collate_fn = HandOver(iterator.collate_fn)
         if dataset is self.datasets.get(TRAIN):
             self.batches_per_epoch = len(iterator)
         return iterator

@@ -53,7 +53,7 @@ class GroundingDemo(AlbefDemo):
 
     name = "grounding"
     page = "albef"
-    training = Training("retrieval", "albef_retrieval", 400, 3e-4)
+    training = Training("retrieval", "albef_retrieval", 300, 3e-4)
 
     def stages(self) -> list[Stage]:
         places, settings = self.places, self.settings

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from examples.demo.commands import COCO_WORLD, Places, Settings
 from examples.demo.raw import RawFolders
 from examples.demo.report import Report, write_report
 from examples.demo.run import open_out
-from examples.demo.stages import Runner, clock
+from examples.demo.stages import Runner, Stage, clock
 from mt_fairseq.analysis.markdown import table
 from mt_fairseq.errors import UserError, cli_entry
 
@@ -57,15 +58,45 @@ def check(args: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be above 0")
 
 
-def pretrain(runner: Runner, places: Places, settings: Settings, updates: int) -> RawFolders:
-    """Raw files, data-bin of captions, pre-training; gives where the raw files of VQA lie."""
+def captions(runner: Runner, places: Places, settings: Settings) -> RawFolders:
+    """Raw files and data-bin of the captions; gives where the raw files of VQA lie."""
     runner.run(commands.world_stage("world", places.raw, COCO_WORLD))
     raw = RawFolders(places.raw / "vqav2", places.raw / "coco", places.raw / "coco")
     runner.run(commands.caption_stage(places, raw, settings))
+    return raw
+
+
+def branch(runner: Runner, stages: Sequence[Stage]) -> Runner:
+    """Run stages that follow ``runner``'s: a change in one task is none in the others."""
+    own = Runner(runner.out)
+    own.stale = runner.stale
+    for stage in stages:
+        own.run(stage)
+    return own
+
+
+def run_all(
+    tasks: Sequence[str], places: Places, settings: Settings, updates: int
+) -> tuple[dict[str, Report], dict[str, float]]:
+    """Data of all tasks, pre-training, each task; gives the tables and the seconds of stages."""
+    runner = Runner(places.out)
+    raw = captions(runner, places, settings)
+    demos = {name: TASKS[name](places, settings, raw) for name in tasks}
+    stages = {name: demo.stages() for name, demo in demos.items()}
+    first = {name: [s.name for s in own].index(name) for name, own in stages.items()}
+    prepared = {name: branch(runner, own[: first[name]]) for name, own in stages.items()}
     title = "Pre-training: contrast, matching with hard negatives, masked words, distillation"
     training = replace(PRETRAIN, updates=updates)
     runner.run(train(PRETRAINING, title, training, places.captions, places))
-    return raw
+    seconds, reports = dict(runner.seconds), {}
+    for name, demo in demos.items():
+        prepared[name].stale |= runner.stale
+        own = branch(prepared[name], stages[name][first[name] :])
+        seconds |= prepared[name].seconds | own.seconds
+        reports[name] = demo.report()
+        write_report(reports[name], places.results(name), own.seconds)
+        print(f"\n{reports[name].text()}", flush=True)
+    return reports, seconds
 
 
 def overview(reports: dict[str, Report]) -> str:
@@ -86,21 +117,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     check(args)
     open_out(args.out, args.fresh)
-    places, runner = Places(args.out), Runner(args.out)
     settings = Settings(finetuning_updates=args.finetuning_updates)
-    raw = pretrain(runner, places, settings, args.pretraining_updates)
-    reports: dict[str, Report] = {}
-    seconds = dict(runner.seconds)
-    for name in args.tasks:
-        own = Runner(args.out)  # a change in one task is none in the others
-        own.stale = runner.stale
-        demo = TASKS[name](places, settings, raw)
-        for stage in demo.stages():
-            own.run(stage)
-        seconds |= own.seconds
-        reports[name] = demo.report()
-        write_report(reports[name], places.results(name), own.seconds)
-        print(f"\n{reports[name].text()}", flush=True)
+    places = Places(args.out)
+    reports, seconds = run_all(args.tasks, places, settings, args.pretraining_updates)
     (args.out / "table.md").write_text(overview(reports), encoding="utf-8")
     print(overview(reports))
     spent = ", ".join(f"{name} {clock(s)}" for name, s in seconds.items())

@@ -60,19 +60,19 @@ class AlbefDemo(Demo):
 class AlbefRetrieval(AlbefDemo, RetrievalDemo):
     """Contrast with the momentum model and matching with hard negatives."""
 
-    training = Training("retrieval", "albef_retrieval", 500, 3e-4)
+    training = Training("retrieval", "albef_retrieval", 400, 3e-4)
 
 
 class AlbefSnliVe(AlbefDemo, SnliVeDemo):
     """Three classes, with the momentum model as teacher."""
 
-    training = Training("snli_ve", "albef_classification", 800, 3e-4, HEADS)
+    training = Training("snli_ve", "albef_classification", 600, 3e-4, HEADS)
 
 
 class AlbefNlvr2(AlbefDemo, Nlvr2Demo):
     """Two pictures, each read by fusion layers of its own."""
 
-    training = Training("nlvr2", "albef_classification", 700, 3e-4, HEADS)
+    training = Training("nlvr2", "albef_classification", 500, 3e-4, HEADS)
 
 
 class AlbefVqa(AlbefDemo, VqaDemo):
@@ -80,4 +80,4 @@ class AlbefVqa(AlbefDemo, VqaDemo):
 
     name = "albef_vqa"
     page = "albef"
-    training = Training("albef_vqa", "albef_vqa", 800, 3e-4)
+    training = Training("albef_vqa", "albef_vqa", 600, 3e-4)

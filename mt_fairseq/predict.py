@@ -84,7 +84,8 @@ def predict(hub: HubInterface, action: str, images: list[str], text: str, topk: 
     if action == "classify_pair":
         if len(images) != 2:
             raise UserError(f"{len(images)} pictures: this checkpoint takes two, --image twice")
-        return [hub.classify_pair(*images, text, topk=topk)]
+        left, right = images
+        return [hub.classify_pair(left, right, text, topk=topk)]
     asks = {"answer": hub.answer, "classify": hub.classify, "fill_mask": hub.fill_mask}
     return list(asks[action](images, text, topk=topk))
 

@@ -22,7 +22,9 @@ LEAST_ROWS = 16  # with fewer, reading the weights takes the time, not the produ
 
 
 def _onednn_is_faster() -> bool:
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if not torch.backends.mkldnn.is_available() or not hasattr(
+        torch.ops.mkldnn, "_linear_pointwise"
+    ):
         return False
     cpuinfo = Path("/proc/cpuinfo")
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not cpuinfo.is_file():
@@ -56,6 +58,7 @@ def goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
         and ONEDNN_IS_FASTER
         and not _left_out
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # inductor takes the operation for inference alone
     )
 
 

@@ -76,7 +76,8 @@ def start_mlm_head(heads: nn.ModuleDict, cfg: DictConfig) -> None:
     if "mlm" not in heads or json.loads(cfg.text_config)["model_type"] != BERT:
         return
     with quiet_transformers():
-        bert, report = BertForMaskedLM.from_pretrained(cfg.text_encoder, output_loading_info=True)
+        loaded: Any = BertForMaskedLM.from_pretrained(cfg.text_encoder, output_loading_info=True)
+    bert, report = loaded
     if any(missing.startswith(BERT_HEAD) for missing in report["missing_keys"]):
         logger.warning(f"{cfg.text_encoder} has no head for masked words: it starts anew")
         return

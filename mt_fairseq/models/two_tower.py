@@ -50,7 +50,7 @@ class TwoTowerModel(BaseFairseqModel):
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
-        if cfg.checkpoint_activations:
+        if cfg.get("checkpoint_activations"):  # ALBEF has no such option
             checkpoint_layers(network)
         self.tag_parameters()
 

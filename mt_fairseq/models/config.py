@@ -150,6 +150,13 @@ class TwoTowerConfig(EncoderConfig):
             "pass: a third more operations, a fraction of the memory, the same gradients"
         },
     )
+    compile: bool = field(
+        default=False,
+        metadata={
+            "help": "train through torch.compile; the log says how many graphs it made and what "
+            "broke them (needs a C++ compiler on CPUs; the first updates take minutes)"
+        },
+    )
 
 
 def derive(name: str, base: type[EncoderConfig], doc: str, **defaults: Any) -> Any:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_length
+from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compilation
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.loading import LoadReport, reconcile
@@ -30,6 +31,7 @@ from mt_fairseq.modules.outputs import (
 from mt_fairseq.modules.two_tower import TwoTower
 
 logger = logging.getLogger(__name__)
+REPORTED_AFTER = 2  # training passes: a second length of texts may compile once more
 
 
 class TwoTowerModel(BaseFairseqModel):
@@ -50,7 +52,9 @@ class TwoTowerModel(BaseFairseqModel):
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
-        if cfg.get("checkpoint_activations"):  # ALBEF has no such option
+        # ALBEF has no such options
+        self.compiled_calls: int | None = 0 if cfg.get("compile") else None
+        if cfg.get("checkpoint_activations"):
             checkpoint_layers(network)
         self.tag_parameters()
 
@@ -174,6 +178,8 @@ class TwoTowerModel(BaseFairseqModel):
             step: a training step of ``mt_fairseq.models.steps``, by name.
             inputs: what else that step takes.
         """
+        if self.training and self.compiled_calls is not None:
+            self.compile_and_report()
         if step is not None:
             return STEPS[step](self, src_tokens, images, **inputs)
         text = self.encode_text(src_tokens)
@@ -192,6 +198,19 @@ class TwoTowerModel(BaseFairseqModel):
         if classification_head_name is not None:
             output.logits = self.classify(classification_head_name, output)
         return output
+
+    def compile_and_report(self) -> None:
+        """Compile before the first training pass, log what came of it before the third.
+
+        A model that only answers is not compiled, whatever the run that trained it chose.
+        """
+        assert self.compiled_calls is not None
+        if self.compiled_calls == 0:
+            check_compiler()
+            compile_parts(self.network)
+        if self.compiled_calls == REPORTED_AFTER:
+            log_compilation()
+        self.compiled_calls += 1
 
     def classify(self, name: str, output: TwoTowerOutput) -> Tensor:
         """Logits of the head ``name``: (B, classes); for mlm (B, T, V)."""

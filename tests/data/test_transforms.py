@@ -76,13 +76,14 @@ def test_center_crop_equals_resize_then_crop(source):
 
 @pytest.mark.parametrize("size", [(24, 20), (90, 70), (200, 150)])
 @pytest.mark.parametrize("box", [None, (3, 5, 103, 76)])
-def test_resampling_is_pillows_within_one_level(size, box):
+def test_resampling_is_pillows_but_for_rounding(size, box):
     noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     source = Image.fromarray(noise)
     part = source if box is None else source.crop(box)
     expected = part.resize(size[::-1], Image.Resampling.BICUBIC)
     difference = abs(pixels(resample(source, size, box).permute(1, 2, 0)) - pixels(expected))
-    assert difference.max() <= 1 and (difference > 0).mean() < 0.05
+    assert (difference > 0).mean() < 0.01
+    assert (difference > 1).mean() < 1e-4 and difference.max() <= 2
 
 
 def test_images_and_tensors_turn_into_each_other():

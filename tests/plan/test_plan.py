@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mt_fairseq.analysis.flops import Inputs, build_on_meta, count_multiply_adds
 from mt_fairseq.errors import UserError
@@ -35,13 +36,21 @@ def line(printed: str, name: str) -> str:
 
 
 def test_operations_are_those_of_the_budget() -> None:
-    """The parts add up to the whole model's multiply-adds, but for layer norms (some percent)."""
+    """The parts add up to what torch counts of a pooled pair; the budget's pass computes more.
+
+    More are layer norms, and all positions of the last cross-modal layer.
+    """
     inputs = Inputs((96, 96), 20, 200)
     model = build_on_meta("managertower_tiny", inputs)
     parts = count_parts(model, inputs.tokens)
-    whole = (parts.text + parts.image + parts.pair).operations / 2
-    assert whole == pytest.approx(count_multiply_adds(model, inputs), rel=0.03)
-    assert whole < count_multiply_adds(model, inputs)
+    whole = (parts.text + parts.image + parts.pair).operations
+    tokens = torch.ones(1, inputs.tokens, dtype=torch.long, device="meta")
+    images = torch.zeros(1, 3, *inputs.image_size, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        text, image = model.encode_text(tokens), model.encode_images(images)
+        model.network.pool(model.network.fuse(text, image, first_only=True))
+    assert whole == pytest.approx(counter.get_total_flops(), rel=0.01)
+    assert 0.8 < whole / 2 / count_multiply_adds(model, inputs) < 1
 
 
 def test_kept_bytes_of_known_operations() -> None:
@@ -152,7 +161,8 @@ def test_one_gpu_needs_more_steps_and_the_same_updates(capsys: pytest.CaptureFix
     assert micro < 576 and micro * steps == 576
     assert "1,143 an epoch, 11,430 in all" in printed
     time = float(line(plan(capsys, *TINY, f"{WORLD}=1", "--gpus", 2), "time").split()[0])
-    assert float(line(printed, "time").split()[0]) == pytest.approx(2 * time, rel=0.01)
+    # printed to a tenth
+    assert float(line(printed, "time").split()[0]) == pytest.approx(2 * time, abs=0.151)
 
 
 def test_a_batch_that_cannot_be_met_is_said(capsys: pytest.CaptureFixture) -> None:

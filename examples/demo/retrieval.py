@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import comb
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ from examples.demo.stages import Stage
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.recall import CUTS
-from mt_fairseq.evaluation.retrieval_items import DIRECTIONS, RetrievalItems
+from mt_fairseq.quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    from mt_fairseq.evaluation.retrieval_items import RetrievalItems
 
 METRIC = "mean recall"
 TOPK = "16"  # captions are short: beyond the most similar, many fit a picture as well
@@ -74,6 +78,10 @@ class RetrievalDemo(Demo):
         """Captions and pictures as they stand together in the data-bin that was ranked."""
         own = pictures == SPLIT
         data = self.places.data(self.name) if own else self.places.shuffled(self.name)
+        quiet_libraries()
+        # only here: it brings fairseq, which takes seconds and sets the log to its noisiest
+        from mt_fairseq.evaluation.retrieval_items import RetrievalItems
+
         return RetrievalItems(DataBin(data), SPLIT)
 
     def recalls(self, pictures: str) -> Recalls:
@@ -115,9 +123,10 @@ def _mean_of_both(recalls: Recalls, items: RetrievalItems) -> tuple[float, float
     """The mean over k and both directions, and its bounds; a picture goes with its captions."""
     values = recalls.mean(axis=1)
     directions = np.array([items.direction(query) for query in range(len(items))])
-    for direction in DIRECTIONS:
+    kinds = set(directions.tolist())
+    for direction in kinds:
         chosen = directions == direction
-        values[chosen] *= len(items) / (len(DIRECTIONS) * chosen.sum())
+        values[chosen] *= len(items) / (len(kinds) * chosen.sum())
     groups = np.concatenate([items.image_of_text, np.arange(len(items.images))])
     return interval(values, groups.tolist())
 

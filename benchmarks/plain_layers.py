@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mt_fairseq.modules import attention, cross_modal, linear
+from mt_fairseq.modules import attention, cross_modal, dropout, linear
 from mt_fairseq.modules.aggregation import manager_base
 
 
@@ -52,6 +52,7 @@ def plain_layers() -> Iterator[None]:
         (cross_modal, "activated_linear", activated_linear),
         (attention, "_may_fold", lambda x: False),
         (attention, "_attend", attend),
+        (dropout, "dropout", F.dropout),
         (manager_base, "NoisySum", NoisySum),
     ]
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.criterions.contrastive import itm_loss
 from mt_fairseq.criterions.mlm_itm import mean_by_text, mlm_loss_by_text
+from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.two_tower import TwoTowerModel
 
 ARCHITECTURE = "managertower_base"
@@ -64,7 +65,11 @@ def make_batch(size: int = BATCH, seed: int = 0) -> Batch:
 
 
 def build(**options: Any) -> TwoTowerModel:
-    """The model with the heads of pre-training, random weights, in training mode."""
+    """The model with the heads of pre-training, random weights, in training mode.
+
+    Freed memory stays with the process, as in every training on CPUs; for the peers too.
+    """
+    keep_freed_memory()
     torch.manual_seed(0)
     model = build_random(ARCHITECTURE, INPUTS, **options)
     model.register_classification_head("mlm", INPUTS.vocabulary)

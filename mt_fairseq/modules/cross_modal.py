@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
+from mt_fairseq.modules.dropout import Dropout
 from mt_fairseq.modules.linear import activated_linear
 from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
 
@@ -47,7 +48,7 @@ class CrossModalBlock(nn.Module):
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
         self.out_norm = nn.LayerNorm(width, eps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -123,7 +124,7 @@ class MergedAttentionLayer(nn.Module):
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
         self.out_norm = nn.LayerNorm(width, eps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

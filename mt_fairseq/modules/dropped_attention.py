@@ -1,16 +1,24 @@
 """Attention with dropout on its weights for CPUs, where torch has no fused kernel for it.
 
 torch's own form keeps the weights of all heads three times over for the backward pass; this one
-keeps queries, keys, values and one byte a weight, and makes the weights again.
+keeps queries, keys, values and one byte a weight, and makes the weights again. It goes through few
+samples at a time, so that their weights stay in the processor's caches and in memory that is
+already there: fresh pages from the system cost more than the arithmetic on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from mt_fairseq.modules.dropout import draw_dropped, drawn_probability
+
+CHUNK = 2**21
+"""Weights of the samples that are worked on at once (of one at least)."""
 
 
 class _DroppedAttention(torch.autograd.Function):
@@ -18,23 +26,41 @@ class _DroppedAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
     ) -> Tensor:
-        weights = _weights(query, key, mask)
-        kept = torch.empty_like(weights, dtype=torch.bool).bernoulli_(1 - dropout)
-        ctx.save_for_backward(query, key, value, mask, kept)
-        ctx.dropout = dropout
-        return (weights.mul_(kept) @ value).div_(1 - dropout)
+        dropped = draw_dropped((*query.shape[:3], key.shape[2]), dropout)
+        ctx.save_for_backward(query, key, value, mask, dropped)
+        ctx.scale = 1 / (1 - drawn_probability(dropout))
+        result = torch.empty_like(query)
+        for rows in _chunks(dropped):
+            weights = _weights(query[rows], key[rows], _of(mask, rows))
+            weights.masked_fill_(dropped[rows], 0)
+            result[rows] = (weights @ value[rows]).mul_(ctx.scale)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, kept = ctx.saved_tensors
-        grad = grad / (1 - ctx.dropout)
-        weights = _weights(query, key, mask)
-        of_value = (weights * kept).mT @ grad
-        of_scores = (grad @ value.mT).mul_(kept).mul_(weights)
-        of_scores.addcmul_(weights, of_scores.sum(dim=-1, keepdim=True), value=-1)
-        of_scores.mul_(query.shape[-1] ** -0.5)
-        return of_scores @ key, of_scores.mT @ query, of_value, None, None
+        query, key, value, mask, dropped = ctx.saved_tensors
+        of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
+        factor = query.shape[-1] ** -0.5
+        for rows in _chunks(dropped):
+            own = grad[rows] * ctx.scale
+            weights = _weights(query[rows], key[rows], _of(mask, rows))
+            of_value[rows] = weights.masked_fill(dropped[rows], 0).mT @ own
+            of_scores = (own @ value[rows].mT).masked_fill_(dropped[rows], 0).mul_(weights)
+            of_scores.addcmul_(weights, of_scores.sum(dim=-1, keepdim=True), value=-1)
+            of_query[rows] = (of_scores @ key[rows]).mul_(factor)
+            of_key[rows] = (of_scores.mT @ query[rows]).mul_(factor)
+        return of_query, of_key, of_value, None, None
+
+
+def _chunks(weights: Tensor) -> Iterator[slice]:
+    """Samples in portions of about ``CHUNK`` of their weights (B, H, T, S)."""
+    step = max(1, CHUNK // max(1, weights[0].numel()))
+    return (slice(start, start + step) for start in range(0, len(weights), step))
+
+
+def _of(mask: Tensor | None, rows: slice) -> Tensor | None:
+    return mask if mask is None or len(mask) == 1 else mask[rows]
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:

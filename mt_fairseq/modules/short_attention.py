@@ -13,7 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import Linear
-from torch.nn import functional as F
+
+from mt_fairseq.modules.dropout import dropout as drop
 
 MARGIN = 0.75  # the saving must pay for scores that a fused kernel would not write to memory
 
@@ -51,7 +52,7 @@ def attend_few_queries(
     scores = scores + (q * key.bias.unflatten(0, (heads, -1))).sum(-1).flatten(1)[..., None]
     if mask is not None:
         scores = scores.masked_fill(~mask[:, 0], -torch.inf)
-    weights = F.dropout(scores.softmax(dim=-1), dropout, dropout > 0)
+    weights = drop(scores.softmax(dim=-1), dropout)
     seen = (weights @ memory).unflatten(1, (-1, heads))  # (B, T, H, M)
     attended = torch.einsum("bthm,hem->bthe", seen, _by_head(value.weight, heads))
     share = weights.sum(dim=-1).unflatten(1, (-1, heads))[..., None]  # 1 but for dropout
@@ -73,7 +74,7 @@ def attend_few_keys(
         bias = bias.masked_fill(~mask[:, :, 0], -torch.inf)
     scores = x @ keys.flatten(1, 2).mT + bias.flatten(1)[:, None]  # (B, T, H * S)
     weights = scores.unflatten(2, (heads, -1)).softmax(dim=-1).flatten(2)
-    weights = F.dropout(weights, dropout, dropout > 0)
+    weights = drop(weights, dropout)
     return weights @ values.flatten(1, 2) + out.bias
 
 

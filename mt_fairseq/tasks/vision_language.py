@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+import torch
 from fairseq.dataclass import FairseqDataclass
 from omegaconf import II, MISSING
 
@@ -17,6 +18,7 @@ from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
+from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 from mt_fairseq.tasks.weights_log import WeightsLogConfig, WeightsLoggingTask
 
@@ -337,6 +339,8 @@ class VisionLanguageTask(WeightsLoggingTask):
     def begin_epoch(self, epoch: int, model: Any) -> None:
         """Tell a model that wants to know (ALBEF) how long an epoch is."""
         super().begin_epoch(epoch, model)
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         if hasattr(model, "set_batches_per_epoch"):
             model.set_batches_per_epoch(self.batches_per_epoch)
 

@@ -1,0 +1,64 @@
+"""Dropout for training on CPUs: which values are dropped costs a fifth of torch's own draw.
+
+torch draws a double for every value, on one thread. Sixteen random bits are enough: the probability
+is then a multiple of 1/65536, and the scale follows the probability that is really drawn. Compiled
+passes and accelerators keep torch's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+BITS = 16
+PER_WORD = 64 // BITS
+LOWEST_WORD, LOWEST = -(2**63), -(2 ** (BITS - 1))
+
+
+def drawn_probability(dropout: float) -> float:
+    """The multiple of 1/65536 with which values are dropped for ``dropout``."""
+    return round(dropout * 2**BITS) / 2**BITS
+
+
+def draw_dropped(shape: Sequence[int], dropout: float) -> Tensor:
+    """Boolean CPU tensor, True with ``drawn_probability(dropout)``; from torch's own generator."""
+    count = math.prod(shape)
+    words = torch.empty(-(-count // PER_WORD), dtype=torch.int64).random_(LOWEST_WORD, None)
+    return (words.view(torch.int16)[:count] < LOWEST + round(dropout * 2**BITS)).view(tuple(shape))
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
+        dropped = draw_dropped(x.shape, dropout)
+        ctx.save_for_backward(dropped)
+        ctx.scale = 1 / (1 - drawn_probability(dropout))
+        return (x * ctx.scale).masked_fill_(dropped, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (dropped,) = ctx.saved_tensors
+        return (grad * ctx.scale).masked_fill_(dropped, 0), None
+
+
+def dropout(x: Tensor, probability: float) -> Tensor:
+    """Any shape -> the same; zeros at random, the rest scaled up."""
+    if not probability:
+        return x
+    own = probability < 1 and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return _Dropout.apply(x, probability) if own else F.dropout(x, probability)
+
+
+class Dropout(nn.Dropout):
+    """torch's dropout layer with the cheaper draw."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> the same; in evaluation ``x`` itself."""
+        return dropout(x, self.p) if self.training else x

@@ -10,7 +10,6 @@ from typing import Any
 
 from mt_fairseq.data import tokenizer_build
 from mt_fairseq.data.files import sha256_of, write_text
-from mt_fairseq.data.image_pack import PackReader
 from mt_fairseq.data.metadata import (
     BUILDING,
     DATA_BIN_VERSION,
@@ -25,8 +24,9 @@ from mt_fairseq.errors import UserError
 from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
 from preprocess.dictionary import write_dictionary
+from preprocess.image_table import ImageTable
 from preprocess.options import Options, deciding, options_of
-from preprocess.pack_images import image_faults, missing_packs, pack_images, pack_sizes
+from preprocess.pack_images import missing_packs, must_be_wanted, pack_images, pack_notes
 from preprocess.progress import progress
 from preprocess.records import Record
 from preprocess.survey import Survey, chosen_splits, classes_of, survey
@@ -48,14 +48,14 @@ def build(args: argparse.Namespace) -> int:
     tokenizer = _tokenizer(reader, splits, found, options)
     decided = {**deciding(options), **reader.deciding(args)}
     plan = plan_of({**decided, "tokenizer": tokenizer.fingerprint,
-                    "labels": labels and len(classes or ())}, found.images.position)  # fmt: skip
+                    "labels": labels and len(classes or ())}, found.images)  # fmt: skip
     if options.resume and (options.dest / METADATA_FILE).is_file():
         must_agree(read_metadata(options.dest)["plan"], plan, options.dest)
         say(f"{options.dest} is complete already")
         return 0
     begin(options, plan)
     pack_images(found.images, options)
-    missing = missing_packs(options, len(found.images.position))
+    missing = missing_packs(options, len(found.images))
     if options.shard:
         part = f"{options.shard[0]}/{options.shard[1]}"
         say(f"shard {part} is done; {len(missing)} packs of other shards are missing here")
@@ -65,8 +65,9 @@ def build(args: argparse.Namespace) -> int:
     write_dictionary(options.dest, tokenizer)
     if labels is not None:
         write_text(options.dest / LABEL_FILE, labels)
+    packs = _take_notes(found.images, options)
     summaries = _write_splits(reader, splits, found, options, tokenizer, classes)
-    metadata = _metadata(options, plan, tokenizer, classes, summaries, len(found.images.position))
+    metadata = _metadata(options, plan, tokenizer, classes, summaries, packs)
     finish(options.dest, metadata)
     _report(options.dest, metadata)
     return 0
@@ -116,12 +117,9 @@ def _write_splits(
     tokenizer: TextTokenizer,
     classes: list[str] | None,
 ) -> dict[str, Any]:
-    count = len(found.images.position)
-    found.images.faults.update(image_faults(options, count))
-    index = _global_index(options, count)
     summaries = {}
     for split in splits:
-        writer = SplitWriter(split, options, tokenizer, classes, index)
+        writer = SplitWriter(split, options, tokenizer, classes, found.images)
         checker = found.checker(split)
         with progress(f"{split} texts", "text", found.records[split]) as bar:
             summaries[split] = writer.write(checker, reader.records(split), bar)
@@ -131,16 +129,17 @@ def _write_splits(
     return summaries
 
 
-def _global_index(options: Options, images: int) -> dict[str, int]:
-    """Key -> index over all packs, bad pictures left out."""
-    index: dict[str, int] = {}
-    for row in pack_sizes(options, images):
-        pack = PackReader(options.dest / str(row["file"]))
-        for i in range(len(pack)):
-            index[pack.key(i)] = len(index)
-    if not index:
+def _take_notes(images: ImageTable, options: Options) -> list[dict[str, Any]]:
+    """What is known of every pack; pictures that they left out are left out of ``images``."""
+    notes = list(pack_notes(options, len(images)))
+    for note in notes:
+        faults = note.pop("faults")
+        must_be_wanted(faults, options)
+        for key, reason in faults:
+            images.leave_out(key, reason)
+    if not any(note["images"] for note in notes):
         raise UserError("none of the pictures can be used; see the reasons with --on-error fail")
-    return index
+    return notes
 
 
 def _metadata(
@@ -149,9 +148,9 @@ def _metadata(
     tokenizer: TextTokenizer,
     classes: list[str] | None,
     splits: dict[str, Any],
-    images: int,
+    packs: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    packs = pack_sizes(options, images)
+    sums = {str(pack["file"]): str(pack["sha256"]) for pack in packs}
     return {
         "format": FORMAT,
         "version": DATA_BIN_VERSION,
@@ -166,22 +165,23 @@ def _metadata(
         "labels": None if classes is None else len(classes),
         "max_text_len": options.max_text_len,
         "images": {
-            "count": sum(int(str(row["images"])) for row in packs),
+            "count": sum(pack["images"] for pack in packs),
             "encoding": options.store,
             "resize": options.resize,
-            "packs": packs,
+            "packs": [{name: pack[name] for name in ("file", "images", "bytes")} for pack in packs],
         },
         "splits": splits,
-        "files": _checksums(options.dest),
+        "files": _checksums(options.dest, sums),
     }
 
 
-def _checksums(dest: Path) -> dict[str, Any]:
+def _checksums(dest: Path, known: dict[str, str]) -> dict[str, Any]:
+    """Size and SHA-256 of all files, but for metadata.json; those of packs are known."""
     paths = [path for path in sorted(dest.rglob("*"))
              if path.is_file() and path.relative_to(dest).parts[0] != BUILDING]  # fmt: skip
-    return {path.relative_to(dest).as_posix(): {"bytes": path.stat().st_size,
-                                                "sha256": sha256_of(path)}
-            for path in paths}  # fmt: skip
+    names = [path.relative_to(dest).as_posix() for path in paths]
+    return {name: {"bytes": path.stat().st_size, "sha256": known.get(name) or sha256_of(path)}
+            for name, path in zip(names, paths, strict=True)}  # fmt: skip
 
 
 def _report(dest: Path, metadata: dict[str, Any]) -> None:

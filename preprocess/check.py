@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
 
+from preprocess.image_table import ImageTable
 from preprocess.records import BadRecord, Record
 
 SHOWN = 8
 """Classes that a message names."""
 HALF_PAIR = re.compile("[\ud800-\udfff]")
-
-
-class ImageTable:
-    """All images that records name, in order of first use; each file is looked at once."""
-
-    def __init__(self, path_of: Callable[[str], Path]) -> None:
-        self.path_of = path_of
-        self.position: dict[str, int] = {}
-        self.faults: dict[str, str] = {}
-
-    def fault(self, key: str) -> str | None:
-        """Why an image cannot be used as far as the file system tells, or None."""
-        if key in self.position:
-            return self.faults.get(key)
-        if key not in self.faults:
-            reason = file_fault(self.path_of(key))
-            if reason is None:
-                return None
-            self.faults[key] = f"image {key} {reason}"
-        return self.faults[key]
-
-    def use(self, key: str) -> None:
-        """Give the image a place, if it has none."""
-        self.position.setdefault(key, len(self.position))
-
-    def keep(self, count: int) -> None:
-        """Forget all images but the first ``count``."""
-        while len(self.position) > count:
-            self.position.popitem()
-
-
-def file_fault(path: Path) -> str | None:
-    """Missing, a folder, unreadable, or empty."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return "is missing"
-    except (OSError, ValueError) as error:
-        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    if os.path.isdir(path):
-        return "is a folder"
-    if status.st_size == 0:
-        return "is empty"
-    if not os.access(path, os.R_OK):
-        return "cannot be read (permission denied)"
-    return None
 
 
 class SplitChecker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def check_destination(
         )
 
 
-def plan_of(deciding: dict[str, Any], keys: list[str] | dict[str, int]) -> dict[str, Any]:
+def plan_of(deciding: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """What decides the bytes of all files: options and the images in order."""
     digest = hashlib.sha256()
     for key in keys:

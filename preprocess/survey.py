@@ -12,8 +12,9 @@ import numpy as np
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
-from preprocess.check import ImageTable, SplitChecker
+from preprocess.check import SplitChecker
 from preprocess.datasets.registry import Reader
+from preprocess.image_table import ImageTable
 from preprocess.options import Options
 from preprocess.records import BadRecord, Record
 
@@ -73,7 +74,7 @@ def survey(reader: Reader, splits: list[str], options: Options) -> Survey:
 
 
 def _survey_split(result: Survey, reader: Reader, split: str, options: Options) -> None:
-    before = len(result.images.position)
+    before = len(result.images)
     found = _pass_over(result, reader, split)
     result.repeated[split] = found.repeated_ids()
     if result.repeated[split]:
@@ -101,8 +102,9 @@ class _Pass:
 
     def repeated_ids(self) -> frozenset[int]:
         """Hashes of the ids of usable records that occur more than once."""
-        values, counts = np.unique(np.asarray(self.id_hashes, np.int64), return_counts=True)
-        return frozenset(values[counts > 1].tolist())
+        values = np.frombuffer(self.id_hashes, np.int64)
+        values.sort()  # in place: nothing needs their order
+        return frozenset(values[1:][values[1:] == values[:-1]].tolist())
 
     def note(self, records: Iterator[Record | BadRecord]) -> Iterator[Record | BadRecord]:
         """Count answers and labels of all well-formed records on their way."""

@@ -21,6 +21,7 @@ from mt_fairseq.data.token_file import TokenWriter
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
 from preprocess.check import SplitChecker
+from preprocess.image_table import ImageTable
 from preprocess.options import Options
 from preprocess.records import BadRecord, Ragged, Record
 
@@ -87,13 +88,13 @@ class SplitWriter:
         options: Options,
         tokenizer: TextTokenizer,
         classes: list[str] | None,
-        global_index: dict[str, int],
+        images: ImageTable,
     ) -> None:
         self.split, self.options, self.tokenizer = split, options, tokenizer
         self.columns = Columns(None if classes is None else {c: i for i, c in enumerate(classes)})
-        self.global_index = global_index
         self.skipped: list[dict[str, str]] = []
-        self.images: set[int] = set()
+        self.images = images
+        self.seen = bytearray(len(images))
 
     def write(
         self, checker: SplitChecker, records: Iterator[Record | BadRecord], bar: Any
@@ -117,8 +118,9 @@ class SplitWriter:
         return self._summary(np.array(tokens.lengths))
 
     def _add(self, record: Record, tokens: TokenWriter) -> None:
-        images = [self.global_index[key] for key in record.images]
-        self.images.update(images)
+        images = [self.images.index(key) for key in record.images]
+        for i in images:
+            self.seen[i] = 1
         tokens.add(self.tokenizer.encode(record.text))
         self.columns.add(record, images)
 
@@ -126,7 +128,7 @@ class SplitWriter:
         limit = self.options.max_text_len
         summary: dict[str, Any] = {
             "samples": len(lengths),
-            "images": len(self.images),
+            "images": sum(self.seen),
             "tokens": int(lengths.sum()),
             "longest_text": int(lengths.max()),
             "longer_than_max_text_len": int((lengths + SPECIAL_TOKENS > limit).sum()),

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import zlib
 from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mt_fairseq.data.files import atomic_path, full_disk_is_clear, temporary_name
+from mt_fairseq.data.files import full_disk_is_clear, temporary_name
 from mt_fairseq.data.mapped import MappedFile, create_h5, open_h5, write_array
 from mt_fairseq.errors import UserError
 
@@ -28,26 +30,61 @@ ENCODINGS = ("encoded", "pixels")
 COPY_BYTES = 1 << 22
 
 
-class PackWriter:
-    """Write a pack image by image with flat memory; the file appears complete or not at all.
+class PackIndex:
+    """What a pack stores of its images beside their bytes; grows by images or by whole parts."""
 
-    The bytes are spooled to a temporary file, because HDF5 wants the length of a contiguous
-    dataset before its content.
-    """
-
-    def __init__(self, path: Path, encoding: str = "encoded") -> None:
-        if encoding not in ENCODINGS:
-            raise UserError(f"image encoding {encoding!r} is unknown; it is one of {ENCODINGS}")
-        self.path = path
-        self.encoding = encoding
-        self.spool_path = temporary_name(path.with_suffix(".spool"))
+    def __init__(self) -> None:
         self.keys: list[bytes] = []
         self.offsets = array("q", [0])
         self.sizes = array("i")
         self.sums = array("L")
+
+    def add(self, key: str, data: bytes, height: int, width: int) -> None:
+        """Note one image."""
+        self.keys.append(key.encode())
+        self.offsets.append(self.offsets[-1] + len(data))
+        self.sizes.extend((height, width))
+        self.sums.append(zlib.crc32(data))
+
+    def extend(self, part: PackIndex) -> None:
+        """Note the images of ``part``, whose bytes lie behind those noted so far."""
+        start = self.offsets[-1]
+        self.keys += part.keys
+        self.offsets.extend(start + offset for offset in part.offsets[1:])
+        self.sizes += part.sizes
+        self.sums += part.sums
+
+
+class PackWriter:
+    """Write a pack with flat memory; the file appears complete or not at all.
+
+    HDF5 wants the lengths of all arrays before the content of a contiguous dataset. So the bytes
+    are written first, to the temporary file ``partial``, from ``start`` on: the place where they
+    belong if the images are those ``expected``. :meth:`assemble` puts the arrays around them, or
+    copies the bytes to their place where other images came.
+
+    Args:
+        path: the pack.
+        encoding: "encoded" or "pixels".
+        expected: keys of all images, as far as they are known.
+    """
+
+    def __init__(self, path: Path, encoding: str = "encoded", expected: Sequence[str] = ()) -> None:
+        if encoding not in ENCODINGS:
+            raise UserError(f"image encoding {encoding!r} is unknown; it is one of {ENCODINGS}")
+        self.path = path
+        self.encoding = encoding
+        self.index = PackIndex()
+        self.partial = temporary_name(path)
+        self.frame = temporary_name(path.with_suffix(".frame"))
         path.parent.mkdir(parents=True, exist_ok=True)
+        likely = PackIndex()
+        for key in expected:
+            likely.add(key, b"", 0, 0)
         with full_disk_is_clear(path):
-            self.spool = open(self.spool_path, "wb")  # noqa: SIM115 - closed in __exit__
+            self.start = _write_frame(self.partial, encoding, likely, length=1)
+            self.stream = open(self.partial, "r+b")  # noqa: SIM115 - closed in discard
+        self.stream.seek(self.start)
 
     def __enter__(self) -> PackWriter:
         return self
@@ -55,44 +92,67 @@ class PackWriter:
     def add(self, key: str, data: bytes, height: int, width: int) -> None:
         """Append one image (``data`` as the pack's encoding says)."""
         with full_disk_is_clear(self.path):
-            self.spool.write(data)
-        self.keys.append(key.encode())
-        self.offsets.append(self.offsets[-1] + len(data))
-        self.sizes.extend((height, width))
-        self.sums.append(zlib.crc32(data))
+            self.stream.write(data)
+        self.index.add(key, data, height, width)
+
+    def assemble(self) -> None:
+        """Make ``partial`` the whole pack, all but its name; no images can be added any more."""
+        length = self.index.offsets[-1]
+        with full_disk_is_clear(self.path):
+            self.stream.close()
+            start = _write_frame(self.frame, self.encoding, self.index, length)
+            if start == self.start:
+                end = start + length
+                os.truncate(self.partial, self.frame.stat().st_size)
+                _copy(self.frame, 0, self.partial, 0, start)
+                _copy(self.frame, end, self.partial, end, self.frame.stat().st_size - end)
+            else:
+                _copy(self.partial, self.start, self.frame, start, length)
+                os.replace(self.frame, self.partial)
+
+    def discard(self) -> None:
+        """Remove the temporary files that are left."""
+        with suppress(OSError):  # what a full disk did not take is lost with the file
+            self.stream.close()
+        self.partial.unlink(missing_ok=True)
+        self.frame.unlink(missing_ok=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None
     ) -> None:
         try:
-            with full_disk_is_clear(self.path):
-                self.spool.close()
             if kind is None:
-                with atomic_path(self.path) as temporary:
-                    self._write(temporary)
+                self.assemble()
+                publish(self.partial, self.path)
         finally:
-            self.spool.close()
-            self.spool_path.unlink(missing_ok=True)
-
-    def _write(self, temporary: Path) -> None:
-        length = self.offsets[-1]
-        # The small arrays first and through HDF5, then the room for the bytes, filled by plain
-        # writes: so that a full disk is an ordinary error of the operating system.
-        with create_h5(temporary) as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION
-            file.attrs["encoding"] = self.encoding
-            width = max(map(len, self.keys), default=1)
-            write_array(file, "key", np.array(self.keys, dtype=f"S{width}"))
-            write_array(file, "offset", np.array(self.offsets, dtype=np.int64))
-            write_array(file, "size", np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
-            write_array(file, "crc32", np.array(self.sums, dtype=np.uint32))
-            start = _reserve(file, length)
-        if start is not None:
-            _fill(temporary, start, self.spool_path)
+            self.discard()
 
 
-def _reserve(file: h5py.File, length: int) -> int | None:
+def publish(partial: Path, path: Path) -> None:
+    """Flush a whole pack to disk and give it its name."""
+    with full_disk_is_clear(path):
+        with open(partial, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+
+
+def _write_frame(path: Path, encoding: str, index: PackIndex, length: int) -> int:
+    """Write a pack with room for ``length`` bytes of images; gives where that room begins."""
+    # The small arrays first and through HDF5, then the room for the bytes, filled by plain
+    # writes: so that a full disk is an ordinary error of the operating system.
+    with create_h5(path) as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.attrs["encoding"] = encoding
+        width = max(map(len, index.keys), default=1)
+        write_array(file, "key", np.array(index.keys, dtype=f"S{width}"))
+        write_array(file, "offset", np.array(index.offsets, dtype=np.int64))
+        write_array(file, "size", np.array(index.sizes, dtype=np.int32).reshape(-1, 2))
+        write_array(file, "crc32", np.array(index.sums, dtype=np.uint32))
+        return _reserve(file, length)
+
+
+def _reserve(file: h5py.File, length: int) -> int:
     """Create the contiguous ``bytes`` dataset with its place in the file, unwritten."""
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     settings.set_layout(h5py.h5d.CONTIGUOUS)
@@ -101,17 +161,25 @@ def _reserve(file: h5py.File, length: int) -> int | None:
     settings.set_obj_track_times(False)
     space = h5py.h5s.create_simple((length,))
     dataset = h5py.h5d.create(file.id, b"bytes", h5py.h5t.STD_U8LE, space, settings)
-    offset: int | None = dataset.get_offset() if length else None
-    return offset
+    return dataset.get_offset() or 0  # nothing stored has no place
 
 
-def _fill(path: Path, start: int, spool: Path) -> None:
-    with open(spool, "rb") as source, open(path, "r+b", buffering=0) as target:
-        target.seek(start)
-        while block := source.read(COPY_BYTES):
+def write_at(path: Path, start: int, blocks: Iterable[bytes]) -> None:
+    """Write blocks end to end into a file that is there."""
+    with open(path, "r+b", buffering=0) as stream:
+        stream.seek(start)
+        for block in blocks:
             view = memoryview(block)
             while view:  # a nearly full disk takes a part first
-                view = view[target.write(view) :]
+                view = view[stream.write(view) :]
+
+
+def _copy(source: Path, begin: int, target: Path, start: int, length: int) -> None:
+    """Copy a range of bytes into another file that is there."""
+    with open(source, "rb") as stream:
+        stream.seek(begin)
+        for done in range(0, length, COPY_BYTES):
+            write_at(target, start + done, [stream.read(min(COPY_BYTES, length - done))])
 
 
 class PackReader:

@@ -8,6 +8,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mt_fairseq.errors import UserError
+
 KEYS_AT_ONCE = 4096
 CACHE_KIB = 512
 """Memory for pages of the table; the rest stays with the operating system."""
@@ -37,8 +39,17 @@ class ImageTable:
     def __len__(self) -> int:
         return self.count
 
+    def _ask(self, statement: str, *values: int | bytes) -> sqlite3.Cursor:
+        try:
+            return self.table.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise UserError(
+                f"the table of images in the folder for temporary files: {error}; make room there "
+                "or name another with SQLITE_TMPDIR, and run the same command again with --resume"
+            ) from error
+
     def _position(self, key: str) -> int | None:
-        found = self.table.execute("SELECT position FROM image WHERE key = ?", (_stored(key),))
+        found = self._ask("SELECT position FROM image WHERE key = ?", _stored(key))
         row = found.fetchone()
         return None if row is None else row[0]
 
@@ -47,7 +58,7 @@ class ImageTable:
         position = self._position(key)
         if position is not None and not self._is_left_out(position):
             return None
-        found = self.table.execute("SELECT reason FROM fault WHERE key = ?", (_stored(key),))
+        found = self._ask("SELECT reason FROM fault WHERE key = ?", _stored(key))
         row = found.fetchone()
         if row is not None:
             return _text(row[0])
@@ -59,26 +70,24 @@ class ImageTable:
         return reason
 
     def _note_fault(self, key: str, reason: str) -> None:
-        self.table.execute("INSERT INTO fault VALUES (?, ?)", (_stored(key), _stored(reason)))
+        self._ask("INSERT INTO fault VALUES (?, ?)", _stored(key), _stored(reason))
 
     def use(self, key: str) -> None:
         """Give the image a place, if it has none."""
-        added = self.table.execute(
-            "INSERT OR IGNORE INTO image VALUES (?, ?)", (self.count, _stored(key))
-        )
+        added = self._ask("INSERT OR IGNORE INTO image VALUES (?, ?)", self.count, _stored(key))
         self.count += added.rowcount
 
     def keep(self, count: int) -> None:
         """Forget all images but the first ``count``."""
-        self.table.execute("DELETE FROM image WHERE position >= ?", (count,))
+        self._ask("DELETE FROM image WHERE position >= ?", count)
         self.count = count
 
     def keys(self, start: int, count: int) -> list[str]:
         """Of ``count`` images from position ``start`` on, or of as many as there are."""
-        rows = self.table.execute(
+        rows = self._ask(
             "SELECT key FROM image WHERE position >= ? AND position < ? ORDER BY position",
-            (start, start + count),
-        )
+            start, start + count,
+        )  # fmt: skip
         return [_text(row[0]) for row in rows]
 
     def __iter__(self) -> Iterator[str]:

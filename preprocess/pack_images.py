@@ -127,13 +127,13 @@ class _Packing:
     def _take(self, part: Part, future: Future[Stored]) -> None:
         """Note what was stored for the next part."""
         stored = result_of(future)
+        if part.first:
+            self._end_of_pack()
         if stored.faults and not self.options.skip_bad:
             raise UserError(
                 f"{stored.faults[0][1]} (--on-error skip leaves such pictures out; finished "
                 "packs are kept, --resume goes on with them)"
             )
-        if part.first:
-            self._end_of_pack()
         pack = self.packs[0]
         pack.writer.index.extend(stored.index)
         pack.faults += stored.faults

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
+from mt_fairseq.data.files import full_disk_is_clear
 from mt_fairseq.errors import UserError
 
 T = TypeVar("T")
@@ -60,7 +63,8 @@ class Workers:
     """``count`` processes; with one, this process itself works as soon as it is asked."""
 
     def __init__(self, count: int) -> None:
-        turns = Turns()
+        with full_disk_is_clear(Path(tempfile.gettempdir())):  # there it has its shared memory
+            turns = Turns()
         self.pool = None
         if count > 1:
             self.pool = ProcessPoolExecutor(count, initializer=_begin, initargs=(turns,))

@@ -109,13 +109,15 @@ class SplitWriter:
                 else:
                     self._add(record, tokens)
                 bar.update(1)
-        tokens.write_index(prefix.with_name(prefix.name + ".idx"))
         if not tokens.lengths:
             first = self.skipped[0]
             raise UserError(f"no record of split {self.split!r} can be used: {first['record']}: "
                             f"{first['reason']}")  # fmt: skip
         write_columns(self.options.dest / f"{self.split}.h5", self.columns.buffers)
-        return self._summary(np.array(tokens.lengths))
+        summary = self._summary(np.frombuffer(tokens.lengths, np.int32))
+        self.columns.buffers.clear()  # their memory is for the index
+        tokens.write_index(prefix.with_name(prefix.name + ".idx"))
+        return summary
 
     def _add(self, record: Record, tokens: TokenWriter) -> None:
         images = [self.images.index(key) for key in record.images]

@@ -1,11 +1,13 @@
 """``python -m benchmarks.processes.preprocess_peak ARGS``: ``python -m preprocess ARGS``, measured.
 
-Prints one line of JSON: the peak memory of this process in MiB, and the seconds it took.
+Prints one line of JSON: the peak memory of this process and of the largest that it started, both in
+MiB, and the seconds it took.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 
@@ -16,5 +18,6 @@ if __name__ == "__main__":
     start = time.perf_counter()
     code = main(sys.argv[1:])
     seconds = time.perf_counter() - start
-    print(json.dumps({"peak": peak_memory() / 2**20, "seconds": seconds}))
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+    print(json.dumps({"peak": peak_memory() / 2**20, "child": child, "seconds": seconds}))
     raise SystemExit(code)

@@ -81,9 +81,13 @@ class PackWriter:
         likely = PackIndex()
         for key in expected:
             likely.add(key, b"", 0, 0)
-        with full_disk_is_clear(path):
-            self.start = _write_frame(self.partial, encoding, likely, length=1)
-            self.stream = open(self.partial, "r+b")  # noqa: SIM115 - closed in discard
+        try:
+            with full_disk_is_clear(path):
+                self.start = _write_frame(self.partial, encoding, likely, length=1)
+        except BaseException:
+            self.partial.unlink(missing_ok=True)
+            raise
+        self.stream = open(self.partial, "r+b")  # noqa: SIM115 - closed in discard
         self.stream.seek(self.start)
 
     def __enter__(self) -> PackWriter:

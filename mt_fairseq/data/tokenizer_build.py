@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections.abc import Iterable
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +19,14 @@ from mt_fairseq.errors import UserError
 SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>")
 MAX_TRAINING_TEXTS = 2_000_000
 """SentencePiece keeps its corpus in memory; more texts than this do not change a small model."""
+TEXTS_AT_ONCE = 1000
+"""Texts that travel to the trainer in one message."""
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     """Train a byte-pair SentencePiece model; ids in fairseq's order, ``<mask>`` last.
+
+    A process of its own trains: the memory that the corpus takes goes back when it ends.
 
     Args:
         texts: the corpus; equal corpora give equal models, byte for byte.
@@ -27,29 +36,78 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     Errors: UserError if ``vocab_size`` is below the number of different characters, or there is
     no text.
     """
+    ours, theirs = multiprocessing.Pipe()
+    trainer = multiprocessing.Process(
+        target=_train_for, args=(ours, theirs, vocab_size), daemon=True
+    )
+    trainer.start()
+    theirs.close()
+    try:
+        model = _have_trained(texts, ours)
+    finally:
+        ours.close()
+        trainer.terminate()
+        trainer.join()
+    if isinstance(model, str):
+        raise UserError(model)
+    specials = {"bos": 0, "pad": 1, "eos": 2, "unk": 3}
+    return TextTokenizer("sentencepiece", model, {**specials, "mask": _pieces(model)})
+
+
+def _have_trained(texts: Iterable[str], trainer: Connection) -> bytes | str:
+    """Send the corpus; gives the model, or why there is none."""
+    rest = iter(texts)
+    try:
+        while block := list(itertools.islice(rest, TEXTS_AT_ONCE)):
+            trainer.send(block)
+        trainer.send([])
+        model: bytes | str = trainer.recv()
+    except (EOFError, ConnectionError) as error:
+        raise UserError(
+            "the process that trains the tokenizer was killed, most often for want of memory"
+        ) from error
+    return model
+
+
+def _train_for(parent: Connection, texts: Connection, vocab_size: int) -> None:
+    """In the trainer's process: receive the corpus, send the model or what went wrong."""
+    parent.close()  # inherited; else this process would not notice the other's end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+    corpus = itertools.chain.from_iterable(iter(texts.recv, []))
+    with suppress(EOFError, ConnectionError):  # the parent is gone
+        try:
+            model: bytes | str = _train(corpus, vocab_size)
+        except Exception as error:  # RuntimeError and OSError of the C++ library
+            model = _training_failed(error, vocab_size)
+        texts.send(model)
+
+
+def _train(texts: Iterator[str], vocab_size: int) -> bytes:
     import sentencepiece
 
     model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
-            model_writer=model,
-            vocab_size=vocab_size - 1,  # <mask> comes after the model's own pieces
-            model_type="bpe",  # on small corpora half the tokens of the default unigram model
-            hard_vocab_limit=False,
-            character_coverage=1.0,
-            max_sentence_length=1 << 16,
-            num_threads=1,  # sums of several threads could differ in their last bit
-            bos_id=0, pad_id=1, eos_id=2, unk_id=3,
-            bos_piece=SPECIAL_PIECES[0], pad_piece=SPECIAL_PIECES[1],
-            eos_piece=SPECIAL_PIECES[2], unk_piece=SPECIAL_PIECES[3],
-            minloglevel=2,
-        )  # fmt: skip
-    except Exception as error:  # RuntimeError and OSError of the C++ library
-        raise UserError(_training_failed(error, vocab_size)) from error
-    specials = {"bos": 0, "pad": 1, "eos": 2, "unk": 3}
-    mask = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
-    return TextTokenizer("sentencepiece", model.getvalue(), {**specials, "mask": mask})
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=texts,
+        model_writer=model,
+        vocab_size=vocab_size - 1,  # <mask> comes after the model's own pieces
+        model_type="bpe",  # on small corpora half the tokens of the default unigram model
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        max_sentence_length=1 << 16,
+        num_threads=1,  # sums of several threads could differ in their last bit
+        bos_id=0, pad_id=1, eos_id=2, unk_id=3,
+        bos_piece=SPECIAL_PIECES[0], pad_piece=SPECIAL_PIECES[1],
+        eos_piece=SPECIAL_PIECES[2], unk_piece=SPECIAL_PIECES[3],
+        minloglevel=2,
+    )  # fmt: skip
+    return model.getvalue()
+
+
+def _pieces(model: bytes) -> int:
+    """How many symbols a model has; ``<mask>`` comes behind them."""
+    import sentencepiece
+
+    return int(sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size())
 
 
 def _training_failed(error: Exception, vocab_size: int) -> str:

@@ -62,6 +62,19 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     assert one.read_bytes() == write_pack(tmp_path / "b.h5", blobs(20)).read_bytes()
 
 
+@pytest.mark.parametrize("expected", [20, 19, 300])
+def test_expected_images_change_no_byte(tmp_path: Path, expected: int) -> None:
+    """The bytes are at their place at once if the keys are those expected, else they move there."""
+    data = blobs(20)
+    names = [f"ümläut/{i}.jpg" for i in range(expected)]
+    with PackWriter(tmp_path / "a.h5", expected=names) as writer:
+        for i, blob in enumerate(data):
+            writer.add(f"ümläut/{i}.jpg", blob, i + 1, 2 * i + 1)
+    plain = write_pack(tmp_path / "b.h5", data)
+    assert (tmp_path / "a.h5").read_bytes() == plain.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["a.h5", "b.h5"]
+
+
 def test_store_over_several_packs(tmp_path: Path) -> None:
     parts = [blobs(3, 1), [], blobs(4, 2)]
     paths = [write_pack(tmp_path / f"{k}.h5", part, str(k)) for k, part in enumerate(parts)]

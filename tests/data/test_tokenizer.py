@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import pickle
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
+from mt_fairseq.data import tokenizer_build
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.tokenizer_build import from_transformers, obtain, train_sentencepiece
 from mt_fairseq.errors import UserError
@@ -125,3 +129,20 @@ def test_damaged_state() -> None:
     with pytest.raises(UserError, match="kind"):
         TextTokenizer.from_state({"kind": "x", "content": "", "specials": dict.fromkeys(
             ("bos", "pad", "eos", "unk", "mask"), 0)})  # fmt: skip
+
+
+def test_killed_trainer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_build, "_train", lambda *_: os._exit(9))
+    with pytest.raises(UserError, match="trains the tokenizer was killed"):
+        train_sentencepiece((f"word {i}" for i in range(100_000)), 50)
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_in_the_texts_ends_the_trainer() -> None:
+    def texts() -> Iterator[str]:
+        yield from ["one", "two"] * 2000
+        raise UserError("the file is cut off")
+
+    with pytest.raises(UserError, match="cut off"):
+        train_sentencepiece(texts(), 50)
+    assert multiprocessing.active_children() == []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
+from preprocess import prepare_image
 
-from .raw import build, captions, write_jsonl, write_vqa
+from .raw import build, captions, digest, write_jsonl, write_vqa
 
 Spoil = Callable[[Path], object]
 FIRST = "train2014/COCO_train2014_000000000000.jpg"
@@ -46,6 +48,40 @@ def test_bad_picture(tmp_path: Path, reason: str, spoil: Spoil, workers: int) ->
     assert data.split("train").sample_id(0) == 1000
     keys = [data.images.key(int(data.split("train").images(i)[0])) for i in (0, 32)]
     assert keys == [FIRST.replace("00.jpg", "01.jpg"), FIRST.replace("00.jpg", "11.jpg")]
+
+
+def test_left_out_pictures_come_to_the_same_bytes(tmp_path: Path) -> None:
+    """Whoever finds them: one process, several, shards; a pack may lose some, or all."""
+    raw = write_jsonl(tmp_path / "raw", captions(120))
+    for i in [3, 17, 18, 40, 77, *range(81, 90)]:
+        cut(raw / f"{i:03d}.jpg")
+    options = ("--images-per-pack", 9, "--on-error", "skip")
+    plain = build("jsonl", raw, tmp_path / "plain", *options)
+    several = build("jsonl", raw, tmp_path / "several", *options, "--workers", 3)
+    for part in (2, 1):
+        build("jsonl", raw, tmp_path / "shards", *options, "--shard", f"{part}/2", "--workers", 2)
+    shards = build("jsonl", raw, tmp_path / "shards", *options, "--resume")
+    assert digest(several) == digest(plain) == digest(shards)
+    data = DataBin(plain)
+    keys = [data.images.key(int(data.split("train").images(i)[0])) for i in range(len(data.images))]
+    assert len(keys) == 106 and keys[3] == "004.jpg" and keys[76:78] == ["080.jpg", "090.jpg"]
+    for name, about in data.metadata["files"].items():
+        assert about["sha256"] == digest(plain)[name]
+
+
+def test_an_error_in_a_worker_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw: other workers must not wait for that part for ever."""
+
+    def prepare(key: str, *args: Any) -> Any:
+        if key == "020.jpg":
+            raise RuntimeError("no such thing")
+        return prepare_image.prepare(key, *args)
+
+    monkeypatch.setattr("preprocess.store_part.prepare", prepare)
+    raw = write_jsonl(tmp_path / "raw", captions(200))
+    with pytest.raises(RuntimeError, match="no such thing"):
+        build("jsonl", raw, tmp_path / "bin", "--workers", 3)
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_failed_run_goes_on_with_skip(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize(("limit", "name"), [(20_000, "images/00000.h5"), (600, "")])
+@pytest.mark.parametrize(
+    ("limit", "name"), [(20_000, "images/00000.h5"), (3_000, "images/00000.h5"), (600, "")]
+)
 def test_full_disk(tmp_path: Path, limit: int, name: str) -> None:
     raw = write_jsonl(tmp_path / "raw", captions(40))
     command = [sys.executable, "-m", "preprocess", "jsonl", "--raw", str(raw), "--workers", "1",

@@ -28,6 +28,8 @@ FORMAT = "mt-image-pack"
 VERSION = 1
 ENCODINGS = ("encoded", "pixels")
 COPY_BYTES = 1 << 22
+LIKELY_BYTES = 4096
+"""Of a pack that is not known yet: HDF5 puts only very small contents (2 KB) elsewhere."""
 
 
 class PackIndex:
@@ -83,7 +85,7 @@ class PackWriter:
             likely.add(key, b"", 0, 0)
         try:
             with full_disk_is_clear(path):
-                self.start = _write_frame(self.partial, encoding, likely, length=1)
+                self.start = _write_frame(self.partial, encoding, likely, LIKELY_BYTES)
         except BaseException:
             self.partial.unlink(missing_ok=True)
             raise
@@ -110,6 +112,7 @@ class PackWriter:
                 os.truncate(self.partial, self.frame.stat().st_size)
                 _copy(self.frame, 0, self.partial, 0, start)
                 _copy(self.frame, end, self.partial, end, self.frame.stat().st_size - end)
+                self.frame.unlink()
             else:
                 _copy(self.partial, self.start, self.frame, start, length)
                 os.replace(self.frame, self.partial)

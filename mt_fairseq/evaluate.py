@@ -58,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "checkpoint",
-        help="checkpoint file, or a folder with checkpoint_best.pt or checkpoint_last.pt",
+        help="checkpoint file, a folder with checkpoint_best.pt or checkpoint_last.pt, or one that "
+        "`mt_fairseq.convert export` wrote",
     )
     parser.add_argument("data", help="data-bin that `python -m preprocess` wrote")
     parser.add_argument("--split", default="valid", help="split to answer (default: valid)")
@@ -218,10 +219,10 @@ def main(argv: list[str] | None = None) -> int:
     from mt_fairseq.data.data_bin import DataBin
     from mt_fairseq.evaluation.merge import ANSWERS, PART
     from mt_fairseq.evaluation.run_files import check_output
-    from mt_fairseq.models.checkpoint import find_checkpoint, read_checkpoint
+    from mt_fairseq.models.checkpoint import find_and_read
 
-    checkpoint = find_checkpoint(args.checkpoint)
-    state = read_checkpoint(checkpoint)["task_state"]
+    checkpoint, content = find_and_read(args.checkpoint)
+    state = content["task_state"]
     scorer = scorer_of(checkpoint, state["task"])
     arguments = generate_arguments(args, checkpoint, state["task"], scorer.name)
     check_split(args, len(DataBin(args.data).split(args.split)))

@@ -6,6 +6,7 @@ import importlib
 
 from mt_fairseq import compat
 from mt_fairseq.errors import install_excepthook
+from mt_fairseq.models.exported import let_fairseq_read_folders
 
 MODULES = (
     "mt_fairseq.tasks.albef_pairs",
@@ -39,5 +40,6 @@ MODULES = (
 
 compat.apply()
 install_excepthook()
+let_fairseq_read_folders()
 for name in MODULES:
     importlib.import_module(name)

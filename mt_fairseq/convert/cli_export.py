@@ -131,5 +131,6 @@ def _configuration(state: dict[str, Any]) -> dict[str, Any]:
         "version": VERSION,
         "model": dict(state["cfg"]["model"]),
         "task": {**task, "data": ""},
+        "criterion": state["cfg"].get("criterion"),
         "task_state": {k: v for k, v in state["task_state"].items() if k not in own},
     }

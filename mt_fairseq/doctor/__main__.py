@@ -32,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a checkpoint (file, or folder with checkpoint_best.pt), a data-bin, or both",
+        help="a checkpoint (file, folder with checkpoint_best.pt, or exported folder), a data-bin, "
+        "or both",
     )
     return parser
 
@@ -57,8 +58,10 @@ def sort_paths(paths: list[str]) -> tuple[str | None, str | None]:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """A file, a folder with checkpoints in it, or what is called like a checkpoint."""
-    return path.is_file() or path.suffix == ".pt" or any(path.glob("checkpoint*.pt"))
+    """A file, a folder of checkpoints or exported weights, or what is called like a checkpoint."""
+    if path.is_file() or path.suffix == ".pt":
+        return True
+    return any(any(path.glob(name)) for name in ("checkpoint*.pt", "*.safetensors"))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -60,6 +60,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def find_and_read(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint's file, or an exported folder, and its content.
+
+    Args:
+        path: a checkpoint, a folder of checkpoints, or an exported folder.
+
+    Raises UserError as ``find_checkpoint``, ``read_checkpoint`` and ``read_exported``.
+    """
+    if is_exported(path):
+        importlib.import_module("mt_fairseq.plugin")
+        return Path(path), read_exported(Path(path))
+    found = find_checkpoint(path)
+    return found, read_checkpoint(found)
+
+
 def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """Rebuild task and model; the data-bin of the training run is not needed.
 
@@ -71,13 +86,7 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
 
     Raises UserError for a file that is no checkpoint of a task of this package.
     """
-    if is_exported(path):
-        importlib.import_module("mt_fairseq.plugin")
-        path = Path(path)
-        state = read_exported(path)
-    else:
-        path = find_checkpoint(path)
-        state = read_checkpoint(path)
+    path, state = find_and_read(path)
     cfg = OmegaConf.create(state["cfg"])
     name = cfg.task._name
     if name not in tasks.TASK_DATACLASS_REGISTRY:

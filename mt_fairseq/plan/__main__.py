@@ -52,13 +52,14 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(f"--{name} {value:g}: more than 0")
     quiet_libraries()
     from mt_fairseq.plan.memory import GB
-    from mt_fairseq.plan.planner import make_plan, read_data
+    from mt_fairseq.plan.planner import make_other_plan, make_plan, read_data
     from mt_fairseq.plan.recipe import read_recipe
     from mt_fairseq.plan.report import report
 
     recipe = read_recipe(args.config, args.overrides)
-    plan = make_plan(recipe, read_data(recipe, args.samples), args.gpus, args.memory * GB)
-    print(report(plan, args.memory * GB, args.tflops))
+    memory = args.memory * GB
+    plan = make_plan(recipe, read_data(recipe, args.samples), args.gpus, memory)
+    print(report(plan, make_other_plan(plan, memory), memory, args.tflops))
     return 0
 
 

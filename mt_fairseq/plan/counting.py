@@ -2,13 +2,16 @@
 
 Every part of the model runs once, on one text, one image or one pair. What autograd keeps for the
 backward pass is counted tensor by tensor; attention is taken as a fused kernel, which keeps its
-inputs, its output and one number a query, never the attention weights.
+inputs, its output and one number a query, never the attention weights. A checkpointed layer keeps
+what it was called with, and runs again, alone, in the backward pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
@@ -19,21 +22,41 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.modules.checkpointing import checkpointed_layers
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one forward pass: floating-point operations, and bytes kept for the backward pass."""
+    """What a part of the model costs.
+
+    Attributes:
+        operations: floating-point ones of a forward pass.
+        kept: bytes that it keeps for the backward pass.
+        repeated: operations that run again in the backward pass.
+        momentary: bytes that the largest of the layers which run again keeps while it does.
+    """
 
     operations: float
     kept: float
+    repeated: float = 0.0
+    momentary: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.operations + other.operations, self.kept + other.kept)
+        return Cost(
+            self.operations + other.operations,
+            self.kept + other.kept,
+            self.repeated + other.repeated,
+            max(self.momentary, other.momentary),
+        )
 
     def __mul__(self, times: float) -> Cost:
-        return Cost(self.operations * times, self.kept * times)
+        return Cost(
+            self.operations * times,
+            self.kept * times,
+            self.repeated * times,
+            self.momentary * times,
+        )
 
 
 class _FusedAttention(torch.autograd.Function):
@@ -56,23 +79,89 @@ class _FusedAttentionMode(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def count(run: Callable[[], object], model: nn.Module) -> Cost:
-    """The cost of ``run()``, which must run parts of ``model`` on the meta device."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        run()
-    own = {t.untyped_storage()._cdata for t in [*model.parameters(), *model.buffers()]}
-    kept: dict[int, torch.UntypedStorage] = {}
+class _Kept:
+    """The storages of tensors that it is shown, but for those that are there anyway."""
 
-    def keep(tensor: Tensor) -> Tensor:
+    def __init__(self, known: Iterator[Tensor]) -> None:
+        self.known = {tensor.untyped_storage()._cdata for tensor in known}
+        self.storages: dict[int, torch.UntypedStorage] = {}
+
+    def __call__(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            kept[storage._cdata] = storage  # held, so that its address is not used again
+        if storage._cdata not in self.known:
+            self.storages[storage._cdata] = storage  # held, so that its address is not used again
         return tensor
 
-    with _FusedAttentionMode(), saved_tensors_hooks(keep, lambda tensor: tensor):
+    @property
+    def nbytes(self) -> int:
+        return sum(storage.nbytes() for storage in self.storages.values())
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in arguments of a layer."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict) or is_dataclass(value):
+        yield from _tensors(list((value if isinstance(value, dict) else vars(value)).values()))
+
+
+Call = tuple[Any, Any, Any]
+"""A layer, and its arguments by place and by name."""
+
+
+@contextmanager
+def _calls_of_checkpointed(model: nn.Module) -> Iterator[list[Call]]:
+    """The calls of checkpointed layers within."""
+    calls: list[Call] = []
+
+    def note(layer: nn.Module, args: Any, kwargs: Any) -> None:
+        calls.append((layer, args, kwargs))
+
+    hooks = [
+        layer.register_forward_pre_hook(note, with_kwargs=True)
+        for layer in checkpointed_layers(model)
+    ]
+    yield calls
+    for hook in hooks:
+        hook.remove()
+
+
+def count(run: Callable[[], object], model: nn.Module) -> Cost:
+    """The cost of ``run()``, which must run parts of ``model`` on the meta device."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    kept = _Kept(_tensors([*model.parameters(), *model.buffers()]))
+    with (
+        _calls_of_checkpointed(model) as calls,
+        _FusedAttentionMode(),
+        saved_tensors_hooks(kept, lambda tensor: tensor),
+    ):
         outcome = run()
     del outcome
-    return Cost(counter.get_total_flops(), sum(storage.nbytes() for storage in kept.values()))
+    for argument in _tensors([(args, kwargs) for _, args, kwargs in calls]):
+        kept(argument)
+    again = [_count_again(*call) for call in calls]
+    return Cost(
+        counter.get_total_flops(),
+        kept.nbytes,
+        repeated=sum(cost.operations for cost in again),
+        momentary=max((cost.kept for cost in again), default=0.0),
+    )
+
+
+def _count_again(layer: Any, args: Any, kwargs: Any) -> Cost:
+    """The cost of a checkpointed layer as it runs in the backward pass, its arguments at hand."""
+    run = functools.partial(layer.forward_plainly, *args, **kwargs)
+    with FlopCounterMode(display=False) as counter:
+        run()
+    kept = _Kept(_tensors([*layer.parameters(), *layer.buffers(), args, kwargs]))
+    with _FusedAttentionMode(), saved_tensors_hooks(kept, lambda tensor: tensor):
+        outcome = run()
+    del outcome
+    return Cost(counter.get_total_flops(), kept.nbytes)
 
 
 @dataclass(frozen=True)

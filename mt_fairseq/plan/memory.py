@@ -49,7 +49,7 @@ class Memory:
 
 def estimate(
     parameters: int,
-    kept_activations: float,
+    activations: float,
     precision: str,
     gpus: int,
     picture_elements: int = 0,
@@ -58,7 +58,8 @@ def estimate(
 
     Args:
         parameters: their number.
-        kept_activations: bytes a sample that autograd keeps for the backward pass.
+        activations: bytes a sample: what autograd keeps for the backward pass, and what the largest
+            layer that runs again keeps while it does.
         precision: bfloat16, float16 or float32.
         gpus: processes.
         picture_elements: of one layer of an encoded picture, where every process collects those of
@@ -68,6 +69,6 @@ def estimate(
     return Memory(
         parameters=parameters * PARAMETER_BYTES[precision],
         buffer=min(BUFFER, parameters) * size if gpus > 1 else 0.0,
-        sample=kept_activations * MOMENTARY,
+        sample=activations * MOMENTARY,
         gathered=2.0 * gpus * picture_elements * size if gpus > 1 else 0.0,
     )

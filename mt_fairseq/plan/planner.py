@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from fairseq.models import MODEL_REGISTRY
 
 from mt_fairseq.analysis.flops import Inputs, build_on_meta, count_parameters
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.albef import AlbefModel
 from mt_fairseq.models.two_tower import TwoTowerModel
 from mt_fairseq.plan.batches import Batches, Schedule, choose_batches, make_schedule
 from mt_fairseq.plan.counting import Cost, count_head, count_parts
 from mt_fairseq.plan.memory import GB, Memory, estimate
 from mt_fairseq.plan.passes import CLASSES, Passes, passes_of
-from mt_fairseq.plan.recipe import Recipe
+from mt_fairseq.plan.recipe import CHECKPOINTING, Recipe
 from mt_fairseq.tasks.vision_language import (
     DEFAULT_IMAGE_SIZE,
     DEFAULT_MAX_TEXT_LEN,
@@ -51,7 +53,7 @@ class Plan:
         tokens: of a text.
         parameters: of the model with its heads.
         batches, schedule, memory: the results.
-        operations: floating-point ones a sample, forward and backward.
+        operations: floating-point ones a sample, forward, backward, and what runs again.
     """
 
     recipe: Recipe
@@ -96,8 +98,14 @@ def read_data(recipe: Recipe, samples: int | None) -> Data:
 def make_plan(recipe: Recipe, data: Data, gpus: int, memory: float) -> Plan:
     """Plan a recipe for ``gpus`` devices of ``memory`` bytes each.
 
-    Raises UserError if the options of the model don't fit together, or one sample doesn't fit.
+    Raises UserError for ALBEF, or if the options of the model don't fit together, or one sample
+    doesn't fit.
     """
+    if issubclass(MODEL_REGISTRY[recipe.architecture], AlbefModel):
+        raise UserError(
+            f"{recipe.path.name}: {recipe.architecture}: plans exist for ManagerTower, BridgeTower "
+            "and METER; ALBEF's momentum model and queues are not counted"
+        )
     wanted = recipe.effective_batch(gpus)  # what is wrong with the recipe, before the counting
     size = recipe.option("task", "image_size", None)
     image_size = parse_image_size(size) if size else DEFAULT_IMAGE_SIZE
@@ -109,21 +117,36 @@ def make_plan(recipe: Recipe, data: Data, gpus: int, memory: float) -> Plan:
     parameters = count_parameters(model)
     most = costs[1]
     pictures = model.image_positions * model.network.width if passes.gathers else 0
-    needs = estimate(parameters, most.kept, recipe.precision, gpus, pictures)
+    activations = most.kept + most.momentary
+    needs = estimate(parameters, activations, recipe.precision, gpus, pictures)
     largest = needs.largest_batch(memory)
     if not largest:
+        saving = "" if recipe.checkpointing else f"+{CHECKPOINTING}=true, "
         raise UserError(
             f"one sample of {recipe.path.name} needs {needs.of_batch(1) / GB:.1f} GB on a GPU, and "
-            f"--memory is {memory / GB:g}: take larger GPUs, bf16, or a lower task.image_size"
+            f"--memory is {memory / GB:g}: take larger GPUs, bf16, {saving}or a lower "
+            "task.image_size"
         )
     if passes.contrasts:  # as many samples contrasted with each other as in the recipe, if they fit
         largest = min(largest, max(1, recipe.contrasted(gpus) // gpus))
     batches = choose_batches(wanted, gpus, largest)
     schedule = plan_schedule(recipe, data, batches)
-    operations = costs[0].operations * BACKWARD
+    operations = costs[0].operations * BACKWARD + costs[0].repeated
     return Plan(
         recipe, data, passes, image_size, tokens, parameters, batches, schedule, needs, operations
     )
+
+
+def make_other_plan(plan: Plan, memory: float) -> Plan | None:
+    """The same with checkpointed activations where ``plan`` has none, and the reverse.
+
+    None if one sample doesn't fit.
+    """
+    recipe = plan.recipe.with_checkpointing(not plan.recipe.checkpointing)
+    try:
+        return make_plan(recipe, plan.data, plan.batches.gpus, memory)
+    except UserError:
+        return None
 
 
 def plan_schedule(recipe: Recipe, data: Data, batches: Batches) -> Schedule:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mt_fairseq.errors import UserError
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DEFAULT_CONFIG = "managertower_base"
 WORLD_SIZE = "distributed_training.distributed_world_size"
+CHECKPOINTING = "model.checkpoint_activations"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,17 @@ class Recipe:
         return "float16" if self.cfg.common.fp16 else "float32"
 
     @property
+    def checkpointing(self) -> bool:
+        """Whether layers run again in the backward pass."""
+        return bool(OmegaConf.select(self.cfg, CHECKPOINTING, default=False))
+
+    def with_checkpointing(self, on: bool) -> Recipe:
+        """The same recipe with layers that run again in the backward pass, or without."""
+        cfg = copy.deepcopy(self.cfg)
+        OmegaConf.update(cfg, CHECKPOINTING, on, force_add=True)
+        return replace(self, cfg=cfg)
+
+    @property
     def steps(self) -> int:
         """Accumulated batches an update; UserError where they change from epoch to epoch."""
         if len(self.cfg.optimization.update_freq) != 1:
@@ -110,11 +123,13 @@ def find_config(name: str) -> Path:
 def read_recipe(name: str, overrides: list[str]) -> Recipe:
     """Compose a configuration as fairseq-hydra-train does.
 
-    Raises UserError for a file or an override that Hydra refuses.
+    Raises UserError for a file or an override that Hydra refuses, and for options that the chosen
+    task or model lacks.
     """
+    from fairseq.dataclass import utils
     from fairseq.dataclass.initialize import hydra_init
-    from fairseq.models import MODEL_REGISTRY
-    from fairseq.tasks import TASK_REGISTRY
+    from fairseq.models import MODEL_DATACLASS_REGISTRY
+    from fairseq.tasks import TASK_DATACLASS_REGISTRY
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -129,10 +144,12 @@ def read_recipe(name: str, overrides: list[str]) -> Recipe:
             cfg = compose(path.stem, overrides=overrides)
     except HydraException as error:
         raise UserError(f"{path.name}: {' '.join(str(error).split())}") from error
-    for group, registry in (("task", TASK_REGISTRY), ("model", MODEL_REGISTRY)):
+    registries = {"task": TASK_DATACLASS_REGISTRY, "model": MODEL_DATACLASS_REGISTRY}
+    for group, registry in registries.items():
         name = OmegaConf.select(cfg, f"{group}._name")
         if name not in registry:
             raise UserError(f"{path.name}: {group}._name={name}: there is no such {group}")
+        utils.merge_with_parent(registry[name](), cfg[group])
     return Recipe(path, cfg, _processes(path, cfg, overrides))
 
 

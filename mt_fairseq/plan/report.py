@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from mt_fairseq.plan.memory import FRAGMENTS, GB, MOMENTARY, OVERHEAD, PARAMETER_BYTES
 from mt_fairseq.plan.planner import Plan
-from mt_fairseq.plan.recipe import WORLD_SIZE
+from mt_fairseq.plan.recipe import CHECKPOINTING, WORLD_SIZE
 
 WIDTH = 18
 
 
-def report(plan: Plan, available: float, tflops: float) -> str:
-    """What the command prints; ``available`` bytes a GPU."""
+def report(plan: Plan, other: Plan | None, available: float, tflops: float) -> str:
+    """What the command prints.
+
+    Args:
+        plan: of the recipe.
+        other: with checkpointed activations where the recipe has none, and the reverse; None if
+            that does not fit.
+        available: bytes a GPU.
+        tflops: sustained on each.
+    """
     recipe, batches = plan.recipe, plan.batches
     height, width = plan.image_size
     lines = [
@@ -29,6 +37,7 @@ def report(plan: Plan, available: float, tflops: float) -> str:
         _line("warm-up", f"{plan.schedule.warmup:,} updates"),
         _line("memory", _memory(plan)),
         _line("time", f"{_time(plan.hours(tflops))}; {plan.operations / 1e12:.3g} TFLOP a sample"),
+        _line("checkpointing", _checkpointing(plan, other, tflops)),
         "",
         f"add: {' '.join(overrides(plan))}",
         "",
@@ -73,6 +82,19 @@ def _memory(plan: Plan) -> str:
     )
 
 
+def _checkpointing(plan: Plan, other: Plan | None, tflops: float) -> str:
+    """Whether layers run again in the backward pass, and what the other choice takes."""
+    on = plan.recipe.checkpointing
+    text = "on; without it" if on else f"off; with +{CHECKPOINTING}=true"
+    if other is None:
+        return f"{text} not one sample fits"
+    batches = other.batches
+    return (
+        f"{text} micro-batch {batches.micro}, update_freq {batches.steps}, "
+        f"{other.memory.of_batch(batches.micro) / GB:.1f} GB, {_time(other.hours(tflops))}"
+    )
+
+
 def _time(hours: float) -> str:
     return f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
@@ -90,6 +112,12 @@ def overrides(plan: Plan) -> list[str]:
     return said
 
 
+def _activations(plan: Plan) -> str:
+    if plan.recipe.checkpointing:
+        return "inputs of all layers, and the largest layer at its second run"
+    return "what autograd keeps"
+
+
 def assumptions(plan: Plan, tflops: float) -> str:
     """What the estimates stand on."""
     size = PARAMETER_BYTES[plan.recipe.precision]
@@ -98,8 +126,8 @@ def assumptions(plan: Plan, tflops: float) -> str:
     return f"""\
 Batches and updates are exact; memory and time are estimates:
 - all parameters trained, {size} bytes each: weight, gradient, AdamW's two moments{half}{buffer}
-- activations: what autograd keeps, counted tensor by tensor with fused attention, times
-  {MOMENTARY:g} for what lives for a moment
+- activations: {_activations(plan)}, counted tensor by tensor
+  with fused attention, times {MOMENTARY:g} for what lives for a moment
 - all texts {plan.tokens} tokens long; shorter ones take less of both
 - {OVERHEAD / GB:g} GB for the device's context; {FRAGMENTS:.0%} of the device left free
 - {tflops:g} TFLOP/s sustained on each GPU (--tflops), and a data loader that keeps up"""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mt_fairseq.convert.__main__ import main as convert
 from mt_fairseq.doctor import __main__ as doctor
 from mt_fairseq.doctor import installation
 from mt_fairseq.doctor.findings import FAIL, Finding, run_checks
@@ -37,6 +38,15 @@ def test_checkpoint_and_data_that_fit(capsys, vqa_checkpoint, question_bin):
     text = "\n".join(lines)
     assert "managertower_tiny" in text and "task vqa, heads vqa, 32x32 pixels, 12 tokens" in text
     assert "train 12, valid 9, test 5 samples, 26 images" in text
+    assert "tokenizer: the same" in text and "labels: the same, 3" in text
+
+
+def test_an_exported_folder_and_data_that_fit(capsys, vqa_checkpoint, question_bin, tmp_path):
+    convert(["export", str(vqa_checkpoint), "--out", str(tmp_path / "vqa")])
+    code, lines = run(capsys, tmp_path / "vqa", question_bin)
+    assert code == 0 and not lines_of(lines, FAIL)
+    text = "\n".join(lines)
+    assert f"checkpoint {tmp_path / 'vqa'}: managertower_tiny" in text
     assert "tokenizer: the same" in text and "labels: the same, 3" in text
 
 

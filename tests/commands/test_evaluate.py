@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mt_fairseq import evaluate
+from mt_fairseq.convert.__main__ import main as convert
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation import vqa_accuracy
 from tests import support
@@ -82,6 +83,35 @@ def test_generate_output_is_kept(evaluated):
         best = next(line for line in lines if line.startswith(f"D-{row}\t"))
         assert best.split("\t")[2] == result["prediction"]
     assert f"VQA accuracy {score['score']:.2f}" in lines[-1]
+
+
+@pytest.fixture(scope="module")
+def exported(vqa_checkpoint, tmp_path_factory):
+    """The checkpoint as a folder to hand on."""
+    folder = tmp_path_factory.mktemp("exported") / "vqa"
+    assert convert(["export", str(vqa_checkpoint), "--out", str(folder)]) == 0
+    return folder
+
+
+def test_an_exported_folder_answers_as_its_checkpoint(evaluated, exported, question_bin, tmp_path):
+    assert run(exported, question_bin, "--out", tmp_path / "out", "--batch-size", "4") == 0
+    score, results, server = read_results(tmp_path / "out")
+    expected = read_results(evaluated[0])
+    assert (results, server) == expected[1:]
+    assert score["checkpoint"] == str(exported)
+    own = ("checkpoint", "seconds")
+    assert {**score, **dict.fromkeys(own)} == {**expected[0], **dict.fromkeys(own)}
+
+
+def test_fairseq_validates_an_exported_folder(exported, vqa_checkpoint, question_bin):
+    found = []
+    for path in (exported, vqa_checkpoint / "checkpoint_best.pt"):
+        done = support.fairseq(
+            "validate", question_bin, "--task", "vqa", "--path", path, "--batch-size", 4,
+            "--log-format", "json",
+        )  # fmt: skip
+        found.append(support.logged(done.stdout + done.stderr, "valid")[-1])
+    assert found[0]["valid_loss"] == found[1]["valid_loss"]
 
 
 def test_questions_without_answers(vqa_checkpoint, question_bin, raw_questions, tmp_path, capsys):

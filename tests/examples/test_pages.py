@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from functools import cache
@@ -15,7 +16,7 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
 
 from mt_fairseq.plan.__main__ import build_parser
-from mt_fairseq.plan.recipe import WORLD_SIZE, Recipe, read_recipe
+from mt_fairseq.plan.recipe import DEFAULT_CONFIG, WORLD_SIZE, Recipe, read_recipe
 from tests.support import ROOT
 
 PAGES = sorted(
@@ -98,6 +99,24 @@ def check_override(recipe: Recipe, architecture: str, name: str, value: str) -> 
     }
     if group in known:
         OmegaConf.merge(OmegaConf.structured(known[group]()), {key: yaml.safe_load(value)})
+
+
+def test_table_of_batches_has_every_recipe_and_its_batch() -> None:
+    text = (ROOT / "examples/launching/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\S+)` \| (.*) \|$", text, re.MULTILINE)
+    table = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+    recipes = {
+        path.parts[-3] if path.stem == DEFAULT_CONFIG else f"{path.parts[-3]}/{path.stem}"
+        for path in (ROOT / "examples").glob("*/config/*.yaml")
+        if "tiny" not in path.stem and path.parts[-3] != "albef"
+    }
+    assert table.keys() == recipes
+    for name, cells in table.items():
+        recipe = read(name)
+        assert cells[0] == f"{recipe.processes} x {recipe.micro} x {recipe.steps}"
+        ways = [[int(number) for number in cell.split(" x ")] for cell in cells]
+        assert [way[0] for way in ways] == [8, 1, 16]
+        assert {math.prod(way) for way in ways} == {recipe.effective_batch(1)}, name
 
 
 def test_plans_of_the_page_parse() -> None:

@@ -1,7 +1,8 @@
 """Peak memory of real training steps, in a process of its own.
 
-Arguments: path of a configuration, samples a batch. Prints the bytes that the model, its gradients,
-AdamW and the steps take beyond a process that has everything imported and has run a step before.
+Arguments: path of a configuration, samples a batch, overrides. Prints the bytes that the model, its
+gradients, AdamW and the steps take beyond a process that has everything imported and has run a step
+before.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ def warm_up() -> None:
     layer.zero_grad()
 
 
-def main(config: str, batch: int) -> None:
+def main(config: str, batch: int, overrides: list[str]) -> None:
     from mt_fairseq.analysis.flops import Inputs, build_random
     from mt_fairseq.optim.adamw import AdamW
     from mt_fairseq.plan.recipe import read_recipe
 
-    recipe = read_recipe(config, [])
+    recipe = read_recipe(config, overrides)
     side, tokens = int(recipe.cfg.task.image_size), int(recipe.cfg.task.max_text_len)
     warm_up()
     before = peak_memory()
@@ -47,4 +48,4 @@ def main(config: str, batch: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

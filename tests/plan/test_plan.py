@@ -17,7 +17,7 @@ from mt_fairseq.plan.counting import count, count_parts
 from mt_fairseq.plan.memory import GB, Memory, estimate
 from mt_fairseq.plan.passes import passes_of
 from mt_fairseq.plan.planner import make_plan, read_data
-from mt_fairseq.plan.recipe import Recipe, read_recipe
+from mt_fairseq.plan.recipe import CHECKPOINTING, Recipe, read_recipe
 from tests.support import ROOT, environment
 
 WORLD = "distributed_training.distributed_world_size"
@@ -77,6 +77,26 @@ def test_half_precision_keeps_half() -> None:
     assert kept[1] == pytest.approx(kept[0] / 2, rel=0.15)  # masks and norms stay as they are
 
 
+def test_checkpointed_layers_keep_their_inputs_and_run_again() -> None:
+    inputs = Inputs((64, 64), 12, 100)
+    plain, saving = (
+        count_parts(
+            build_on_meta("managertower_tiny", inputs, checkpoint_activations=on).train(), 12
+        )
+        for on in (False, True)
+    )
+    layers, positions, width, experts = 4, 17, 128, 3
+    states = 4 * positions * width  # bytes
+    assert layers * states <= saving.image.kept < plain.image.kept / 3
+    # shared norms of the experts, which no graph but the checkpoint holds, are kept as well
+    assert saving.pair.kept >= (experts + 2 * 3) * states
+    for ours, theirs in ((saving.image, plain.image), (saving.pair, plain.pair)):
+        assert ours.operations == theirs.operations
+        assert 0.8 * theirs.operations < ours.repeated < theirs.operations
+        assert 0 < ours.momentary < theirs.kept / 2
+        assert theirs.repeated == theirs.momentary == 0
+
+
 # --- memory ---
 
 
@@ -97,14 +117,20 @@ def test_largest_batch_leaves_a_share_free() -> None:
     assert needs.largest_batch(8e9) == 0
 
 
-def test_estimate_is_near_the_measured_peak() -> None:
+# Freed memory goes back at once, so that the peak is what was in use.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_MMAP_MAX_": "1000000"}
+
+
+@pytest.mark.parametrize("options", [[], [f"+{CHECKPOINTING}=true"]])
+def test_estimate_is_near_the_measured_peak(options: list[str]) -> None:
     """Real steps of the tiny VQA model with batches of 64: within a factor of 1.3."""
-    recipe = read_recipe("vqa/managertower_tiny", [])
+    recipe = read_recipe("vqa/managertower_tiny", options)
     planned = make_plan(recipe, read_data(recipe, 1000), 1, 64 * GB)
     expected = planned.memory.parameters + 64 * planned.memory.sample
     done = subprocess.run(
-        [sys.executable, "-m", "tests.plan.measure", "vqa/managertower_tiny", "64"],
-        capture_output=True, text=True, check=True, cwd=ROOT, env=environment(), timeout=300,
+        [sys.executable, "-m", "tests.plan.measure", "vqa/managertower_tiny", "64", *options],
+        capture_output=True, text=True, check=True, cwd=ROOT, env=environment() | GIVE_BACK,
+        timeout=300,
     )  # fmt: skip
     measured = int(done.stdout.split()[-1])
     assert expected / 1.3 < measured < expected * 1.3
@@ -165,6 +191,36 @@ def test_one_gpu_needs_more_steps_and_the_same_updates(capsys: pytest.CaptureFix
     assert float(line(printed, "time").split()[0]) == pytest.approx(2 * time, abs=0.151)
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ("pretraining/bridgetower_large", "task.image_size=28"),
+        ("pretraining", "model._name=bridgetower_tiny", "task.image_size=32"),
+        ("pretraining", "model._name=meter_tiny", "task.image_size=32"),
+    ],
+)
+def test_each_family_of_models(recipe: tuple[str, ...], capsys: pytest.CaptureFixture) -> None:
+    printed = plan(capsys, *recipe, "--gpus", 8, "--memory", 40)
+    assert "micro-batch" in printed and "TFLOP a sample" in printed
+
+
+def test_what_checkpointed_activations_save_and_cost(capsys: pytest.CaptureFixture) -> None:
+    """Larger batches, a third more time; and each plan names what the other would be."""
+    off = plan(capsys, *TINY, f"{WORLD}=1", "--gpus", 1)
+    on = plan(capsys, *TINY, f"{WORLD}=1", f"+{CHECKPOINTING}=true", "--gpus", 1)
+    micro = [int(line(printed, "micro-batch").split()[0]) for printed in (off, on)]
+    assert micro[1] > 1.5 * micro[0]
+    operations = [float(line(printed, "time").split()[2]) for printed in (off, on)]
+    assert 1.2 < operations[1] / operations[0] < 1.4
+    for own, other, words in (
+        (off, on, f"off; with +{CHECKPOINTING}=true micro-batch {micro[1]}, update_freq"),
+        (on, off, f"on; without it micro-batch {micro[0]}, update_freq"),
+    ):
+        said = line(own, "checkpointing").strip()
+        assert said.startswith(words)
+        assert said.endswith(line(other, "time").split(";")[0].strip())
+
+
 def test_a_batch_that_cannot_be_met_is_said(capsys: pytest.CaptureFixture) -> None:
     printed = plan(capsys, *TINY, f"{WORLD}=1", "--gpus", 7)
     assert "the recipe's 576 cannot be met exactly, this is the nearest" in printed
@@ -210,7 +266,10 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
         (["vqa", "--gpus", "0", "--memory", "8"], "--gpus 0: more than 0"),
         (["vqa", "--gpus", "1", "--memory", "8", "--samples", "-3"], "--samples -3"),
         (["vqaa", "--gpus", "1", "--memory", "8"], "neither a .yaml file nor a recipe; .*vqa/"),
-        ([TINY[0], "--gpus", "1", "--memory", "1"], "one sample of .* needs .* GB .*--memory is 1"),
+        (
+            [TINY[0], "--gpus", "1", "--memory", "1"],
+            "one sample of .* needs .* GB .*--memory is 1: .*checkpoint_activations=true",
+        ),
         (
             ["vqa", "task.nonsense=1", "--gpus", "1", "--memory", "8"],
             "Could not override.*nonsense",
@@ -219,8 +278,16 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
             [TINY[0], "nonsense", "--gpus", "1", "--memory", "8"],
             "Error parsing override 'nonsense'",
         ),
+        (
+            ["albef/snli_ve", "--gpus", "1", "--memory", "8"],
+            "albef_base: plans exist for ManagerTower, BridgeTower and METER",
+        ),
         ([TINY[0], "task.data=/none", "--gpus", "1", "--memory", "8"], "no such data-bin"),
         ([TINY[0], "+model.hidden_size=767", "--gpus", "1", "--memory", "8"], "--hidden-size 767"),
+        (
+            [TINY[0], "model._name=meter_tiny", "--gpus", "1", "--memory", "8"],
+            "meter_tiny has no option manager_noise",
+        ),
         (
             [TINY[0], "model._name=nothing", "--gpus", "1", "--memory", "8"],
             "there is no such model",

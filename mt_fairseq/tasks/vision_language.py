@@ -125,6 +125,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         self.results: Collection | None = None
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
+        self.text_cleaning = None if data_bin is None else data_bin.text_cleaning
         initial = self.find_initial_checkpoint()
         self.restores_checkpoint = initial is not None
         self.image_size = parse_image_size(cfg.image_size) if cfg.image_size else None
@@ -178,6 +179,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         """
         if self.data_bin is not None:
             state.check_tokenizer(self.data_bin, source)
+            state.warn_of_other_texts(self.data_bin, source)
             if with_labels:
                 state.check_labels(self.data_bin, source, self.name)
         if self.image_size is None:
@@ -192,6 +194,7 @@ class VisionLanguageTask(WeightsLoggingTask):
             labels=self.labels,
             image_size=self.resolution,
             max_text_len=self.text_limit,
+            text_cleaning=self.text_cleaning,
         ).to_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -200,6 +203,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         self.check_fits(state, "this checkpoint", with_labels=state.task == self.name)
         if self.data_bin is None:
             self.set_vocabularies(TextTokenizer.from_state(state.tokenizer), state.labels)
+            self.text_cleaning = state.text_cleaning
 
     @property
     def opened_data_bin(self) -> DataBin:

@@ -47,7 +47,8 @@ class VisionLanguageConfig(WeightsLogConfig):
     train_transform: Optional[str] = field(
         default=None,
         metadata={
-            "help": "what training pictures go through: center_crop, augment or square "
+            "help": "what training pictures go through: center_crop, augment, wide_augment, "
+            "square_augment or square "
             "(default: the paper's, center_crop for pre-training, augment for fine-tuning)"
         },
     )

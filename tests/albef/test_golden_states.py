@@ -14,6 +14,7 @@ from mt_fairseq.criterions.distillation import (
     distilled_itc_loss,
     soft_cross_entropy,
 )
+from mt_fairseq.evaluation.boxes import box_scores
 from mt_fairseq.modules.albef.fusion import causal_mask
 from mt_fairseq.modules.albef.outputs import DistilledContrast
 from mt_fairseq.modules.albef.ranking import answer_likelihood
@@ -186,6 +187,28 @@ def compare_gradients(
     """As ``Golden.check_gradients``, for weights from two folders."""
     reference.tensors = lambda name: weights  # type: ignore[method-assign]
     return reference.check_gradients(model, expected)
+
+
+def test_grounding(golden: Open) -> None:
+    """Match logits and similarities of the maps' passes, and a map enlarged to its picture."""
+    reference = golden("grounding", "retrieval")
+    expected, model = reference.tensors("outputs"), reference.model().eval()
+    quarter, ids = reference.inputs["image_quarter"], reference.inputs["input_ids"]
+    images = quarter.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    with torch.no_grad():
+        output = model(ids, images, classification_head_name="itm")
+        check({"itm.block2.itm_logits": output.logits}, expected)
+        texts, features = model.contrastive_features(
+            model.encode_text(ids), model.encode_images(images)
+        )
+    similarity = (texts * features).sum(dim=1) / model.heads["itc"].temperature.detach()
+    check({"itc.block0.sim_diag": similarity}, expected)
+    # a box around each pixel gives the map that box scores are sums of
+    heat, large = expected["boxes.maps"][0], expected["boxes.resized_map_of_ref0"]
+    height, width = large.shape
+    pixels = [[x, y, 1, 1] for y in range(height) for x in range(width)]
+    scores = torch.tensor(box_scores(heat, pixels, width, height)).view_as(large)
+    assert difference(scores, large) < BOUND
 
 
 # --- answers ---

@@ -20,6 +20,7 @@ from mt_fairseq.evaluation.ranking import Side, shortlist
 from mt_fairseq.evaluation.recall import recall_report
 from mt_fairseq.models.albef import AlbefModel
 from mt_fairseq.modules.outputs import ImageStates, TextStates
+from mt_fairseq.modules.positions import resize_positions
 from mt_fairseq.plan.recipe import read_recipe
 from tests.albef.golden import BOUND, Golden, difference
 from tests.albef.small import PRETRAINING, SIZES, WORDS, build
@@ -103,6 +104,19 @@ def test_the_officials_teacher_of_nlvr2_is_stale(
         model.load_state_dict(sources["pairs"][1].state_dict(), strict=True)
         same = torch.equal(model.twin.network.words, model.network.words)
         assert same == (not stale)
+
+
+def test_position_tables_of_model_and_teacher_are_resized(
+    sources: dict[str, tuple[str, AlbefModel]],
+) -> None:
+    """From 2 x 2 patches to 4 x 4, as from 256 to 384 pixels."""
+    source = sources["pretrain"][1]
+    model = build({"itc": 0, "itm": 2}, {**HALVES, "image_res": 64}, twin=True)
+    model.load_state_dict(source.state_dict(), strict=True)
+    for ours, theirs in ((model, source), (model.twin, source.twin)):
+        table = theirs.network.vision_encoder.positions
+        expected = resize_positions(table.detach(), (4, 4))
+        assert difference(ours.network.vision_encoder.positions, expected) == 0
 
 
 # --- initial values ---

@@ -156,10 +156,15 @@ class VisionLanguageTask(WeightsLoggingTask):
 
     # --- checkpoints ---
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether nothing is trained: fairseq-generate and -validate name their checkpoint."""
+        return bool(self.cfg.path)
+
     def find_initial_checkpoint(self) -> tuple[Path, bool] | None:
         """The checkpoint that a training run starts from, and whether it resumes that run."""
         cfg = self.cfg
-        if cfg.path:  # fairseq-generate and -validate name their checkpoint there
+        if self.evaluates:
             return None
         last = Path(cfg.restore_file or "checkpoint_last.pt")
         if last == Path("checkpoint_last.pt"):

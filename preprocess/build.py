@@ -21,6 +21,7 @@ from mt_fairseq.data.metadata import (
 )
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
+from preprocess.clean_texts import records_of
 from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
 from preprocess.dictionary import write_dictionary
@@ -86,12 +87,13 @@ def _name_absent_splits(reader: Reader, present: list[str]) -> None:
         say(f"not there, so left out: {', '.join(absent)}")
 
 
-def _texts(reader: Reader, splits: list[str], found: Survey) -> Iterator[str]:
+def _texts(reader: Reader, splits: list[str], found: Survey, cleaning: str | None) -> Iterator[str]:
     """Texts that a tokenizer is trained on: of the train split, or of the first one."""
     split = "train" if "train" in splits else splits[0]
     every = -(-found.samples[split] // tokenizer_build.MAX_TRAINING_TEXTS)
     checker = found.checker(split)
-    good = (r for r in checker.judge(reader.records(split)) if isinstance(r, Record))
+    records = records_of(reader, split, cleaning)
+    good = (r for r in checker.judge(records) if isinstance(r, Record))
     for i, record in enumerate(good):
         if i % every == 0:
             yield record.text
@@ -101,7 +103,7 @@ def _tokenizer(reader: Reader, splits: list[str], found: Survey, options: Option
     if options.tokenizer == "sentencepiece":
         say("training a SentencePiece tokenizer")
     tokenizer = tokenizer_build.obtain(
-        options.tokenizer, _texts(reader, splits, found), options.vocab_size
+        options.tokenizer, _texts(reader, splits, found, options.clean_text), options.vocab_size
     )
     size = len(tokenizer.symbols)
     if options.tokenizer == "sentencepiece" and size < options.vocab_size:
@@ -122,7 +124,8 @@ def _write_splits(
         writer = SplitWriter(split, options, tokenizer, classes, found.images)
         checker = found.checker(split)
         with progress(f"{split} texts", "text", found.records[split]) as bar:
-            summaries[split] = writer.write(checker, reader.records(split), bar)
+            records = records_of(reader, split, options.clean_text)
+            summaries[split] = writer.write(checker, records, bar)
         remark = reader.remark(split)
         if remark:
             summaries[split]["remark"] = remark
@@ -164,6 +167,7 @@ def _metadata(
         },
         "labels": None if classes is None else len(classes),
         "max_text_len": options.max_text_len,
+        "clean_text": options.clean_text,
         "images": {
             "count": sum(pack["images"] for pack in packs),
             "encoding": options.store,

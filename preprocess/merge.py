@@ -88,6 +88,7 @@ def _write(dest: Path, sources: list[Source], splits: list[str]) -> dict[str, An
         "tokenizer": sources[0].data.metadata["tokenizer"],
         "labels": None if labels is None else len(labels),
         "max_text_len": limit,
+        "clean_text": sources[0].data.text_cleaning,
         "images": {
             "count": sum(len(source.data.images) for source in sources),
             "encoding": _common(sources, "encoding"),

@@ -50,7 +50,7 @@ def _named(argument: str) -> tuple[str, Path]:
 
 
 def check_alike(sources: list[Source]) -> None:
-    """UserError unless all have the same tokenizer and pictures a sample."""
+    """UserError unless all have the same tokenizer and cleaning of texts."""
     first = sources[0]
     for source in sources[1:]:
         token, other = first.data.metadata["tokenizer"], source.data.metadata["tokenizer"]
@@ -58,6 +58,11 @@ def check_alike(sources: list[Source]) -> None:
             raise UserError(
                 f"{source.data.path}: its tokenizer is not that of {first.data.path}; write it "
                 f"again with --tokenizer {first.data.path}"
+            )
+        if first.data.text_cleaning != source.data.text_cleaning:
+            raise UserError(
+                f"{source.data.path}: was written with --clean-text {source.data.text_cleaning}, "
+                f"{first.data.path} with {first.data.text_cleaning}; write one of them again"
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mt_fairseq.data.column_buffers import Buffer, TextColumn
-from mt_fairseq.data.columns import write_columns
+from mt_fairseq.data.columns import ANSWER_WEIGHT, write_columns
 from mt_fairseq.data.columns_joined import ArrayColumn, JoinedColumn, alike
 from mt_fairseq.data.files import atomic_file
 from mt_fairseq.data.split import Split
@@ -75,11 +75,24 @@ def _images(name: str, sources: list[Source], splits: list[Split]) -> np.ndarray
 
 
 def _columns(splits: list[Split]) -> dict[str, Any]:
-    """The columns that all have alike, joined."""
+    """The columns that all have alike, joined; and weights, which are 1 where a split has none."""
     files = [split.file.columns for split in splits]
+    columns: dict[str, Any] = {}
+    if any(ANSWER_WEIGHT in file for file in files):
+        columns[ANSWER_WEIGHT] = ArrayColumn(np.concatenate([_weights(split) for split in splits]))
     shared = [column for column in files[0] if all(column in file for file in files)]
-    return {column: JoinedColumn([file[column] for file in files]) for column in shared
-            if alike([file[column] for file in files])}  # fmt: skip
+    shared = [column for column in shared if column not in columns]
+    return columns | {
+        column: JoinedColumn([file[column] for file in files])
+        for column in shared
+        if alike([file[column] for file in files])
+    }
+
+
+def _weights(split: Split) -> np.ndarray[Any, Any]:
+    if ANSWER_WEIGHT in split.columns:
+        return split.array(ANSWER_WEIGHT)
+    return np.ones(len(split))
 
 
 def _ids(name: str, sources: list[Source], splits: list[Split]) -> Buffer:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.data.text_cleaning import CLEANINGS
 from mt_fairseq.errors import UserError
 
 IMAGES_PER_PACK = 4096
@@ -35,6 +36,7 @@ class Options:
     answer_list: Path | None
     splits: tuple[str, ...] | None
     max_text_len: int
+    clean_text: str | None
     images_per_pack: int
 
 
@@ -76,6 +78,12 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
         metavar="N",
         help="count and report texts longer than this many tokens, <s> and </s> "
         f"included; they are stored whole, training cuts them ({MAX_TEXT_LEN})",
+    )
+    text.add_argument(
+        "--clean-text",
+        choices=list(CLEANINGS),
+        help="clean texts as ALBEF's official code does: lower case, no punctuation, 30 words of a "
+        "caption, 50 of a question (default: texts as they are)",
     )
     if has_answers:
         _add_answer_options(parser)
@@ -167,6 +175,7 @@ def options_of(args: argparse.Namespace) -> Options:
         answer_list=Path(answer_list) if answer_list else None,
         splits=tuple(args.splits.split(",")) if args.splits else None,
         max_text_len=args.max_text_len,
+        clean_text=args.clean_text,
         images_per_pack=args.images_per_pack,
     )
 
@@ -187,6 +196,7 @@ def deciding(options: Options) -> dict[str, Any]:
     ``--on-error`` is none of them: a run that failed may go on with ``skip``.
     """
     return {
+        "clean_text": options.clean_text,
         "dataset": options.dataset,
         "images_per_pack": options.images_per_pack,
         "max_text_len": options.max_text_len,

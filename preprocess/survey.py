@@ -13,6 +13,7 @@ from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
 from preprocess.check import SplitChecker
+from preprocess.clean_texts import records_of
 from preprocess.datasets.registry import Reader
 from preprocess.image_table import ImageTable
 from preprocess.options import Options
@@ -75,12 +76,12 @@ def survey(reader: Reader, splits: list[str], options: Options) -> Survey:
 
 def _survey_split(result: Survey, reader: Reader, split: str, options: Options) -> None:
     before = len(result.images)
-    found = _pass_over(result, reader, split)
+    found = _pass_over(result, reader, split, options)
     result.repeated[split] = found.repeated_ids()
     if result.repeated[split]:
         # Rare, so it may cost a second pass, in which every id counts once.
         result.images.keep(before)
-        found = _pass_over(result, reader, split)
+        found = _pass_over(result, reader, split, options)
     if found.total == 0:
         raise UserError(f"split {split!r} of {reader.raw} has no records at all")
     _must_be_usable(found, f"of split {split!r} in {_places(reader)}", options)
@@ -117,9 +118,10 @@ class _Pass:
             yield record
 
 
-def _pass_over(result: Survey, reader: Reader, split: str) -> _Pass:
+def _pass_over(result: Survey, reader: Reader, split: str, options: Options) -> _Pass:
     found = _Pass()
-    for record in result.checker(split).judge(found.note(reader.records(split))):
+    records = records_of(reader, split, options.clean_text)
+    for record in result.checker(split).judge(found.note(records)):
         found.total += 1
         if isinstance(record, BadRecord):
             found.first_fault = found.first_fault or record

@@ -60,8 +60,8 @@ def from_official_albef(
     The model's ``conversion`` says what was mapped, missing, left over and known to be unused.
 
     Raises:
-        UserError: another kind, tensors left over, missing, or of another shape than ``config``
-            says.
+        UserError: another kind, a ``config`` without one of the sizes, tensors left over, missing,
+            or of another shape than ``config`` says.
     """
     from mt_fairseq.convert import albef
 

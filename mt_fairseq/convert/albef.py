@@ -17,6 +17,11 @@ from mt_fairseq.models.albef_config import AlbefConfig
 PAD = 0  # BERT's
 PAIR_PRETRAINING = "pretrain_nlvr"
 KINDS = ("pretrain", "retrieval", "ve", PAIR_PRETRAINING, "nlvr", "vqa")
+SIZES = (
+    "vision_width", "vision_layers", "vision_heads", "image_res", "text_width", "text_heads",
+    "num_hidden_layers", "fusion_layer", "vocab_size", "text_max_positions", "embed_dim",
+)  # fmt: skip
+"""What a ``config`` must say."""
 CLASS_HEADS = {"ve": "snli_ve", "nlvr": "nlvr2"}
 # our name -> the official one, within a layer
 LAYER_PARTS = {
@@ -45,6 +50,9 @@ def from_official_albef(
     """See ``mt_fairseq.convert.from_official_albef``."""
     if kind not in KINDS:
         raise UserError(f"kind {kind!r} of an official ALBEF: it is one of {', '.join(KINDS)}")
+    lacking = [name for name in SIZES if name not in config]
+    if lacking:
+        raise UserError(f"config of an official ALBEF: lacks {', '.join(lacking)}")
     cfg = albef_config(config)
     side = int(config["image_res"])
     model = AlbefBase(cfg, AlbefBase.build_network(cfg, (side, side)))

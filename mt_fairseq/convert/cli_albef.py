@@ -19,6 +19,9 @@ KINDS = {
 }
 """Kinds of checkpoints -> registered names of tasks."""
 
+CAPTIONS, QUESTIONS = "albef-captions", "albef-questions"
+"""What the official code does to texts, by the names of ``data.text_cleaning``."""
+
 SHORT = ("pretrain", "pretrain_nlvr", "vqa")
 SHORT_TEXT, LONG_TEXT = 26, 50
 """Tokens of a text, <s> and </s> counted: 25 without </s> in the official pre-training and VQA."""
@@ -30,9 +33,11 @@ docs/albef.md lists names and shapes. Sizes follow from the shapes, attention he
 The result is a complete checkpoint: from_pretrained, fairseq-generate and fairseq-train
 --finetune-from-model read it.
 
-Official models never saw the end of a text, so converted ones have --no-end-token. What was mapped,
-missing and left over is printed; tensors without a place end the conversion, unless
---allow-leftovers is given. The file is read by torch's safe loader: nothing in it is ever run.
+Official models never saw the end of a text, so converted ones have --no-end-token; nor capitals and
+punctuation, so they clean the texts that they are given: write data-bins for them with --clean-text
+albef-captions, or albef-questions for vqa. What was mapped, missing and left over is printed;
+tensors without a place end the conversion, unless --allow-leftovers is given. The file is read by
+torch's safe loader: nothing in it is ever run.
 
 examples:
   python -m mt_fairseq.convert albef ALBEF.pth --out albef.pt
@@ -138,7 +143,8 @@ def run(args: argparse.Namespace) -> int:
     model = from_official_albef(state, config, kind, args.allow_leftovers)
     length = min(SHORT_TEXT if kind in SHORT else LONG_TEXT, config["text_max_positions"])
     size = config["image_res"], config["image_res"]
-    task_state = TaskState(KINDS[kind], tokenizer.state(), labels, size, length)
+    cleaning = QUESTIONS if kind == "vqa" else CAPTIONS
+    task_state = TaskState(KINDS[kind], tokenizer.state(), labels, size, length, cleaning)
     source = {"kind": "official", "model_type": "ALBEF", "file": args.checkpoint.name}
     write_checkpoint(args.out, model, task_state, source)
     print(model.conversion)

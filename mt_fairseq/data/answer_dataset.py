@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.columns import ANSWER_WEIGHT
 from mt_fairseq.data.image_text_dataset import Sample
 from mt_fairseq.data.vqa_dataset import VqaDataset
 
@@ -18,7 +19,8 @@ class AnswerDataset(VqaDataset):
 
     - ``net_input``: ``answer_tokens`` (A, L) <s> answer </s>, padded, and ``answer_rows`` (A,), the
       question of each.
-    - ``answer_weights`` (A,): the share of a question's annotators who gave it.
+    - ``answer_weights`` (A,): the share of a question's annotators who gave it, times the
+      question's own weight where the split has such a column (a half for Visual Genome's).
 
     Questions without answers have neither.
 
@@ -51,7 +53,8 @@ class AnswerDataset(VqaDataset):
         shares = {answer: n / len(given) for answer, n in counts.most_common() if answer}
         if given and not shares:  # nothing but punctuation and articles
             shares = {"": 1.0}
-        sample["given"] = shares
+        weight = float(self.split.value_or(ANSWER_WEIGHT, index, 1.0))
+        sample["given"] = {answer: weight * share for answer, share in shares.items()}
         return sample
 
     def collater(self, samples: list[Sample]) -> Sample:

@@ -16,6 +16,9 @@ import numpy as np
 from mt_fairseq.data.files import atomic_path
 from mt_fairseq.data.mapped import MappedFile, create_h5, open_h5, write_array
 
+ANSWER_WEIGHT = "answer_weight"
+"""The column of what a question's answers count in ALBEF's VQA; 1 where a split has none."""
+
 Array = np.ndarray[Any, Any]
 Value = int | float | str | list[str] | Array
 

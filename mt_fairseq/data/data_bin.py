@@ -57,6 +57,11 @@ class DataBin:
             [pack.get("prefix", "") for pack in packs],
         )
 
+    @property
+    def text_cleaning(self) -> str | None:
+        """The cleaning that its texts went through, by name."""
+        return self.metadata.get("clean_text")
+
     @cached_property
     def tokenizer(self) -> TextTokenizer:
         """The tokenizer that made the ids."""

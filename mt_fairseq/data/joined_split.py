@@ -76,5 +76,9 @@ class JoinedSplit(Split):
         part, row = self._locate(i)
         return part.value(column, row)
 
+    def value_or(self, column: str, i: int, default: Any) -> Any:
+        part, row = self._locate(i)
+        return part.value_or(column, row, default)
+
     def array(self, column: str) -> np.ndarray[Any, Any]:
         return np.concatenate([part.array(column) for part in self.parts])

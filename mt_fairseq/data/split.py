@@ -65,6 +65,10 @@ class Split:
         """Row ``i`` of a column: int, float, str, list of str, or an array."""
         return self._column(column)[i]
 
+    def value_or(self, column: str, i: int, default: Any) -> Any:
+        """As ``value``; ``default`` where the split lacks the column."""
+        return self.value(column, i) if column in self.file.columns else default
+
     def array(self, column: str) -> np.ndarray[Any, Any]:
         """The whole of a column of plain numbers, (n,) or (n, k), mapped and read-only."""
         reader = self._column(column)

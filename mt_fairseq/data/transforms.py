@@ -1,9 +1,9 @@
 """From an RGB picture of any size to the uint8 tensor that a model takes.
 
 Transforms by name: ``center_crop`` (pre-training), ``wide_augment`` (ALBEF's pre-training),
-``augment`` (fine-tuning) and ``square`` (evaluation of fine-tuned models). All the pixel work is
-done on 8-bit values; mean and standard deviation are applied on the device, so a sample
-travels at a quarter of its float size.
+``augment`` (fine-tuning), ``square_augment`` (ALBEF's grounding, which cuts nothing off) and
+``square`` (evaluation of fine-tuned models). All the pixel work is done on 8-bit values; mean and
+standard deviation are applied on the device, so a sample travels at a quarter of its float size.
 """
 
 from __future__ import annotations
@@ -122,16 +122,30 @@ class Augment(Transform):
         self.randaugment = RandAugment(color_ops=color_ops)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
-        image = to_image(resample(image, self.size, random_box(image.size, rng, self.scale)))
+        image = to_image(self.resized(image, rng))
         if self.flip and rng.random() < 0.5:
             image = ImageOps.mirror(image)
         return to_tensor(self.randaugment(image, rng))
+
+    def resized(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        """A random part of the picture in the size wanted."""
+        return resample(image, self.size, random_box(image.size, rng, self.scale))
 
 
 class WideAugment(Augment):
     """ALBEF's pre-training: crops of a fifth to all of the area."""
 
     scale = WIDE_CROP_SCALE
+
+
+class SquareAugment(Augment):
+    """ALBEF's grounding: the whole picture, so that no expression loses what it means."""
+
+    scale = (1.0, 1.0)
+
+    def resized(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
+        """The whole picture; the aspect ratio is not kept."""
+        return resample(image, self.size)
 
 
 def random_box(
@@ -175,6 +189,7 @@ TRANSFORMS: dict[str, Callable[[tuple[int, int], bool, bool], Transform]] = {
     "center_crop": _center_crop,
     "augment": Augment,
     "wide_augment": WideAugment,
+    "square_augment": SquareAugment,
     "square": _square,
 }
 

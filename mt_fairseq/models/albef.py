@@ -73,7 +73,7 @@ class AlbefModel(TwoTowerModel):
             model.network.end = task.source_dictionary.eos()
         contrasts = "itc" in model.heads
         if getattr(task, "has_teacher", True) and (cfg.distill_alpha > 0 or contrasts):
-            if contrasts:
+            if contrasts and not getattr(task, "evaluates", False):  # else nothing is enqueued
                 check_queue(cfg)
             model.add_twin()
         return model

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from mt_fairseq.data.decode import decode_image, to_rgb
+from mt_fairseq.data.text_cleaning import cleaned
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
@@ -160,12 +161,16 @@ class HubInterface(nn.Module):
 
         With ``masked``, the mask written in the text becomes the mask token.
         """
-        words = self._encode_masked(text) if masked else self.task.tokenizer.encode(text)
+        words = self._encode_masked(text) if masked else self._words(text)
         if not words:
             raise UserError(f"{text!r} is an empty text")
         dictionary = self.task.source_dictionary
         words = words[: self.task.text_limit - 2]
         return torch.tensor([dictionary.bos(), *words, dictionary.eos()])
+
+    def _words(self, text: str) -> list[int]:
+        """Ids of a text, cleaned as those of training were."""
+        return self.task.tokenizer.encode(cleaned(text, self.task.text_cleaning))
 
     def _encode_masked(self, text: str) -> list[int]:
         tokenizer = self.task.tokenizer
@@ -175,8 +180,8 @@ class HubInterface(nn.Module):
                 f"{text!r} has {len(parts) - 1} masks: write {self.mask_token} exactly once"
             )
         # A token holds the space before it, so the mask's own goes with the mask.
-        before = tokenizer.encode(parts[0].rstrip()) if parts[0].strip() else []
-        after = tokenizer.encode(parts[1]) if parts[1].strip() else []
+        before = self._words(parts[0].rstrip()) if parts[0].strip() else []
+        after = self._words(parts[1]) if parts[1].strip() else []
         words = [*before, tokenizer.mask, *after]
         if words.index(tokenizer.mask) >= self.task.text_limit - 2:
             raise UserError(f"the mask lies beyond the model's {self.task.text_limit} tokens")

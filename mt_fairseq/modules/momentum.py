@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mt_fairseq.errors import UserError
+
 NO_ID = -100
 
 
@@ -81,11 +83,14 @@ class FeatureQueue(Float32Module):
     def enqueue(self, images: Tensor, texts: Tensor, ids: Tensor | None = None) -> None:
         """Replace the oldest rows by features (N, E) with numbers (N,), going round.
 
-        Without numbers the rows keep ``NO_ID``: they are positives of nothing.
+        Without numbers the rows keep ``NO_ID``: they are positives of nothing. Raises UserError for
+        more rows than the queue has.
         """
         count = len(images)
         if count > len(self):
-            raise ValueError(f"{count} features for a queue of {len(self)}")
+            raise UserError(
+                f"--queue-size {len(self)}: smaller than a batch of {count} (of all processes)"
+            )
         rows = (self.pointer + torch.arange(count, device=self.pointer.device)) % len(self)
         self.images[rows] = images.to(self.images.dtype)
         self.texts[rows] = texts.to(self.texts.dtype)

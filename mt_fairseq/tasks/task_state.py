@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from mt_fairseq.errors import UserError
 
 FORMAT = 1
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class TaskState:
@@ -25,6 +28,7 @@ class TaskState:
         labels: answer classes in order, None for tasks without.
         image_size: (height, width) in pixels.
         max_text_len: longest text in tokens, <s> and </s> counted.
+        text_cleaning: what texts go through before they are tokenized (``data.text_cleaning``).
     """
 
     task: str
@@ -32,6 +36,7 @@ class TaskState:
     labels: list[str] | None
     image_size: tuple[int, int]
     max_text_len: int
+    text_cleaning: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -41,6 +46,7 @@ class TaskState:
             "labels": self.labels,
             "image_size": list(self.image_size),
             "max_text_len": self.max_text_len,
+            "text_cleaning": self.text_cleaning,
         }
 
     @classmethod
@@ -57,6 +63,7 @@ class TaskState:
             labels=state["labels"],
             image_size=(state["image_size"][0], state["image_size"][1]),
             max_text_len=state["max_text_len"],
+            text_cleaning=state.get("text_cleaning"),
         )
 
     def check_tokenizer(self, data_bin: DataBin, source: str) -> None:
@@ -68,6 +75,15 @@ class TaskState:
                 "trained on"
             )
 
+    def warn_of_other_texts(self, data_bin: DataBin, source: str) -> None:
+        """Say where one has cleaned texts and the other has not; captions may turn questions."""
+        own, other = self.text_cleaning, data_bin.text_cleaning
+        if (own is None) != (other is None):
+            logger.warning(
+                f"{data_bin.path}: its texts are {_in_words(other)}, those of {source} were "
+                f"{_in_words(own)}; `python -m preprocess` has --clean-text"
+            )
+
     def check_labels(self, data_bin: DataBin, source: str, task: str) -> None:
         """Raises UserError if the data-bin's answer classes are others, or in another order."""
         if self.labels is not None and self.labels != data_bin.labels:
@@ -77,6 +93,10 @@ class TaskState:
                 f"{source}; run `python -m preprocess` again with --answer-list naming the "
                 "dict.label.txt of its training data"
             )
+
+
+def _in_words(cleaning: str | None) -> str:
+    return "as they came" if cleaning is None else f"cleaned as {cleaning}"
 
 
 def read_task_state(path: Path) -> TaskState:

@@ -49,7 +49,8 @@ class VisionLanguageConfig(WeightsLogConfig):
     train_transform: Optional[str] = field(
         default=None,
         metadata={
-            "help": "what training pictures go through: center_crop, augment or square "
+            "help": "what training pictures go through: center_crop, augment, wide_augment, "
+            "square_augment or square "
             "(default: the paper's, center_crop for pre-training, augment for fine-tuning)"
         },
     )
@@ -127,6 +128,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         self.results: Collection | None = None
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
+        self.text_cleaning = None if data_bin is None else data_bin.text_cleaning
         initial = self.find_initial_checkpoint()
         self.restores_checkpoint = initial is not None
         self.image_size = parse_image_size(cfg.image_size) if cfg.image_size else None
@@ -156,10 +158,15 @@ class VisionLanguageTask(WeightsLoggingTask):
 
     # --- checkpoints ---
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether nothing is trained: fairseq-generate and -validate name their checkpoint."""
+        return bool(self.cfg.path)
+
     def find_initial_checkpoint(self) -> tuple[Path, bool] | None:
         """The checkpoint that a training run starts from, and whether it resumes that run."""
         cfg = self.cfg
-        if cfg.path:  # fairseq-generate and -validate name their checkpoint there
+        if self.evaluates:
             return None
         last = Path(cfg.restore_file or "checkpoint_last.pt")
         if last == Path("checkpoint_last.pt"):
@@ -180,6 +187,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         """
         if self.data_bin is not None:
             state.check_tokenizer(self.data_bin, source)
+            state.warn_of_other_texts(self.data_bin, source)
             if with_labels:
                 state.check_labels(self.data_bin, source, self.name)
         if self.image_size is None:
@@ -194,6 +202,7 @@ class VisionLanguageTask(WeightsLoggingTask):
             labels=self.labels,
             image_size=self.resolution,
             max_text_len=self.text_limit,
+            text_cleaning=self.text_cleaning,
         ).to_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -202,6 +211,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         self.check_fits(state, "this checkpoint", with_labels=state.task == self.name)
         if self.data_bin is None:
             self.set_vocabularies(TextTokenizer.from_state(state.tokenizer), state.labels)
+            self.text_cleaning = state.text_cleaning
 
     @property
     def opened_data_bin(self) -> DataBin:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.columns import ANSWER_WEIGHT
 from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
 from preprocess.datasets.genome_splits import GenomeSplits
@@ -24,6 +25,9 @@ from preprocess.datasets.registry import missing_field, register_reader
 from preprocess.datasets.visual_genome import SITE, GenomeReader, genome_key, number_fault
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record, agreed
+
+LONE_ANSWER = 0.5
+"""What a question counts beside one of VQA v2, in ALBEF's generation of answers."""
 
 QUESTIONS, PICTURES, COCO = "question_answers.json", "image_data.json", "dataset_coco.json"
 
@@ -138,5 +142,5 @@ def _record(qa: dict[str, Any], image_id: int) -> Record:
         images=(genome_key(image_id),),
         answers=agreed(qa["answer"]),
         majority=qa["answer"],
-        extra={"image_id": image_id},
+        extra={"image_id": image_id, ANSWER_WEIGHT: LONE_ANSWER},
     )

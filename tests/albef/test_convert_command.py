@@ -106,6 +106,8 @@ def test_published_file(
         if not name.startswith(("twin.", "queue.")):
             assert torch.equal(ours[name], tensor), name
     tokens = hub.encode("a red square")[None]
+    # nor did it see capitals and punctuation
+    assert torch.equal(hub.encode("A RED, (square)!"), tokens[0])
     images = torch.rand(1, 2 if kind in ("nlvr", "pretrain_nlvr") else 1, 3, *hub.task.resolution)
     # the official code never saw the end of a text, and the converted model hides it
     without_end = reference(tokens[:, :-1], images).pooled
@@ -150,6 +152,18 @@ def test_files_that_do_not_fit(
              str(sizes["vision_heads"]), "--tokenizer", str(bert)]
         )  # fmt: skip
     assert not (tmp_path / "x.pt").exists()
+
+
+def test_another_kind_or_config(golden: Open) -> None:
+    state, sizes = weights_of(golden, "ve")
+    with pytest.raises(UserError, match="kind 'vcr' of an official ALBEF: it is one of pretrain"):
+        from_official_albef(state, sizes, "vcr")
+    with pytest.raises(UserError, match=r"official ALBEF \(vqa\): has no tensor 'text_decoder"):
+        from_official_albef(state, sizes, "vqa")
+    with pytest.raises(UserError, match="config of an official ALBEF: lacks image_res"):
+        from_official_albef(state, {k: v for k, v in sizes.items() if k != "image_res"}, "ve")
+    with pytest.raises(UserError, match=r"but the configuration makes it \(24, 48\)"):
+        from_official_albef(state, {**sizes, "vision_width": 48}, "ve")
 
 
 def test_vqa_needs_its_answers(golden: Open, published: Any, bert: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mt_fairseq.analysis.grounding import choose, ground
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.grounding_dataset import Boxes
 from mt_fairseq.errors import UserError
-from mt_fairseq.evaluation.boxes import box_scores, overlap
+from mt_fairseq.evaluation.boxes import best_box, box_scores, overlap
 from mt_fairseq.evaluation.grounding import BoxAccuracyScorer, middle_proposal
 from mt_fairseq.evaluation.intervals import wilson_interval
 from mt_fairseq.evaluation.task_scorer import start_collecting
@@ -195,6 +195,11 @@ def test_proposals_outside_their_picture(raw: Path, data: Path, tmp_path: Path) 
     boxes.proposals = lambda index: np.array([[1.0, 2, 3, 4], [70, 3, 5, 5]])  # type: ignore[method-assign]
     with pytest.raises(UserError, match=r"proposed box 70 3 5 5 lies outside its picture of 64 x"):
         boxes._check(DataBin(data), SPLIT)
+
+
+def test_no_heat_above_zero() -> None:
+    """The reference keeps the previous expression's box then; ours is the best all the same."""
+    assert best_box([-2.0, -1.0, -1.0]) == 1 and best_box([0.0, 0.0]) == 0
 
 
 def test_data_without_proposals(raw: Path, caption_bin: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from fairseq import metrics
 from torch import Tensor
 
+from mt_fairseq.criterions.albef import AlbefPretrainCriterion
 from mt_fairseq.criterions.distillation import (
     answer_losses,
     distilled_cross_entropy,
@@ -103,31 +107,46 @@ def chi_squared(counts: Tensor, weights: Tensor) -> float:
     return float(((counts - expected) ** 2 / expected).sum())
 
 
+@pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4], [0, 1, 0, 2, 3]])
 @torch.no_grad()
-def test_hard_negatives_follow_the_contrast() -> None:
-    """Images drawn for a text, in proportion to the softmax of similarities over the others."""
+def test_hard_negatives_follow_the_contrast(groups: list[int]) -> None:
+    """Images drawn for a text, and texts for an image, as the softmax of similarities has it.
+
+    Texts of the same picture are no negatives of it.
+    """
     torch.manual_seed(0)
     model = build({"itc": 0, "itm": 2}, twin=True).eval()
     inputs = batch(5, seed=1)
     tokens, images = inputs["src_tokens"], inputs["images"]
     output = model(tokens, images, step="alignment", draws=inputs["draws"])
     text, image = model.encode_text(tokens), model.encode_images(images)
-    # features that say who they are: fusion is left out, its input is what counts
-    image.last = torch.eye(5)[:, None].expand(5, 1, 5)
-    model.network.fuse = lambda _, drawn, first_only: drawn
-    model.network.pool = lambda drawn: drawn.last[:, 0]
+    # features that say who they are: fusion is left out, its inputs are what counts
+    text.last = image.last = torch.eye(5)[:, None].expand(5, 1, 5)
+    model.network.fuse = lambda texts, drawn, first_only: (texts, drawn)
+    model.network.pool = lambda both: torch.stack([side.last[:, 0] for side in both])
     model.heads["itm"] = torch.nn.Identity()
-    counts = torch.zeros(5, 5)
-    for number in range(400):
+    numbers = torch.tensor(groups)
+    positives = numbers[:, None] == numbers[None]
+    counts = {"image of text": torch.zeros(5, 5), "text of image": torch.zeros(5, 5)}
+    for number in range(500):
         draws = torch.rand(5, 2, generator=torch.Generator().manual_seed(number))
-        own = torch.eye(5, dtype=torch.bool)
-        counts += match_drawn(model, text, image, output.itc, own, draws).logits[5:10]
-    logits = output.itc.text_to_image[:, :5]
-    for row in range(5):
-        others = [column for column in range(5) if column != row]
-        assert counts[row, row] == 0
-        weights = logits[row, others].double().exp()
-        assert chi_squared(counts[row, others].double(), weights) < 16.3  # p = 0.001, 3 degrees
+        texts, drawn = match_drawn(model, text, image, output.itc, positives, draws).logits
+        assert torch.equal(texts[:10], torch.eye(5).repeat(2, 1))
+        assert torch.equal(drawn[:5], drawn[10:])
+        counts["image of text"] += drawn[5:10]
+        counts["text of image"] += texts[10:]
+    logits = {
+        "image of text": output.itc.text_to_image[:, :5],
+        "text of image": output.itc.image_to_text[:, :5],
+    }
+    critical = {2: 13.8, 3: 16.3}  # p = 0.001, by degrees of freedom
+    for name, found in counts.items():
+        for row in range(5):
+            others = (~positives[row]).nonzero()[:, 0]
+            assert found[row, positives[row]].sum() == 0
+            weights = logits[name][row, others].double().exp()
+            bound = critical[len(others) - 1]
+            assert chi_squared(found[row, others].double(), weights) < bound, (name, row)
 
 
 def test_pairs_are_drawn_as_described() -> None:
@@ -154,13 +173,29 @@ def test_pairs_are_drawn_as_described() -> None:
     assert chi_squared((drawn - 1).bincount(minlength=3).double(), weights) < 13.8
 
 
-def test_too_few_images_for_a_negative() -> None:
-    """One sample: its missing negatives weigh nothing, and no loss is NaN."""
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_negative_and_no_masked_word(count: int) -> None:
+    """One sample, or several of one picture: nothing is NaN, and what lacks counts nothing."""
     torch.manual_seed(0)
-    model = build(PRETRAINING, twin=True)
-    inputs = batch(1, seed=0)
-    inputs["masked_positions"][:] = False  # nor is any word masked
-    output = model(**inputs, step="alignment")
-    assert output.itm.weights.tolist() == pytest.approx([1 / 3, 0, 0])
+    model = build(PRETRAINING, twin=True, constant_alpha=True)
+    inputs = batch(count, seed=0)
+    inputs["masked_positions"][:] = False
+    groups = torch.zeros(count, dtype=torch.long)
+    output = model(**inputs, image_groups=groups, step="alignment")
+    assert output.itm.weights.tolist() == pytest.approx([1 / 3] * count + [0.0] * 2 * count)
     assert output.mlm_logits.shape == (0, 50)
-    assert torch.isfinite(distilled_itc_loss(output.itc, 0.4))
+    task: Any = SimpleNamespace()
+    criterion = AlbefPretrainCriterion(task, random_negatives=False, distilled="itc,mlm")
+    sample = {
+        "net_input": {**inputs, "image_groups": groups}, "target": inputs["src_tokens"],
+        "ntokens": 1, "nsentences": count,
+    }  # fmt: skip
+    loss, _, log = criterion(model, sample)
+    assert torch.isfinite(loss) and log["mlm_loss"] == 0 == log["mlm_words"]
+    loss.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    assert not any(p.grad is not None and p.grad.any() for p in model.heads["mlm"].parameters())
+    with metrics.aggregate() as logged:
+        criterion.reduce_metrics([log])
+    values = logged.get_smoothed_values()
+    assert "mlm_loss" not in values and math.isfinite(values["loss"])

@@ -49,6 +49,8 @@ def test_queue_goes_round() -> None:
     assert int(queue.pointer) == 4
     queue.enqueue(torch.ones(2, 2), torch.ones(2, 2))
     assert queue.ids.tolist() == [NO_ID, 6, 7, 8, NO_ID]
+    with pytest.raises(UserError, match="--queue-size 5: smaller than a batch of 6"):
+        queue.enqueue(torch.ones(6, 2), torch.ones(6, 2))
 
 
 def test_half_precision_leaves_twin_and_queue_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,10 @@ def runs(caption_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         "half": training(caption_bin, folder / "broken", *WHOLE, "--max-update", 2),
         "resumed": training(caption_bin, folder / "broken", *WHOLE, "--max-update", 5),
     }
+    commands["validate"] = [
+        "validate", caption_bin, *OPTIONS[:4], "--path", folder / "whole" / "checkpoint_last.pt",
+        "--valid-subset", "valid", "--batch-size", 5, "--num-workers", 0,
+    ]  # fmt: skip
     short = ["--batch-size", 4, "--queue-size", 8, "--max-update", 5]
     for name, options in ABLATIONS.items():
         commands[name] = training(caption_bin, folder / name, *short, *options)
@@ -99,6 +104,12 @@ def test_two_processes(caption_bin: Path, tmp_path: Path) -> None:
     assert int(saved["queue.pointer"]) == 20
     rows = saved["queue.images"][:20]
     assert len({tuple(row) for row in rows.tolist()}) == 20
+
+
+def test_validates_in_batches_of_any_size(runs: tuple[Path, dict]) -> None:
+    """Its queue (12) is no multiple of 5, but nothing enters it."""
+    line = re.search(r"valid on 'valid' subset .*", runs[1]["validate"])
+    assert line is not None and "itc_loss" in line[0] and "mlm_loss" in line[0]
 
 
 def test_queue_that_holds_no_whole_batches(caption_bin: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,11 @@ from mt_fairseq.data import randaugment
 from mt_fairseq.data.randaugment import COLOR_OPERATIONS, OPERATIONS, RandAugment
 from mt_fairseq.data.resample import resample, to_image, to_tensor
 from mt_fairseq.data.transforms import (
+    Augment,
     CenterCrop,
     Square,
+    SquareAugment,
+    WideAugment,
     build_transform,
     center_box,
     random_box,
@@ -33,7 +38,7 @@ def pixels(image: Image.Image | torch.Tensor) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-@pytest.mark.parametrize("kind", ["center_crop", "augment", "square"])
+@pytest.mark.parametrize("kind", ["center_crop", "augment", "square_augment", "square"])
 @pytest.mark.parametrize("source", [(1, 1), (1, 400), (400, 1), (3, 700), (64, 48), (48, 64)])
 @pytest.mark.parametrize("size", [(32, 32), (16, 40), (1, 1)])
 def test_every_source_gives_the_size_asked_for(kind, source, size):
@@ -130,8 +135,41 @@ def test_flip_mirrors_half_of_the_pictures():
     assert 30 < left < 70
 
 
+def test_settings_of_the_reference(shared_dir):
+    """Crops, flips and RandAugment of ALBEF's pre-training, fine-tuning and grounding."""
+    settings = json.loads((shared_dir / "golden_albef" / "image_settings.json").read_text())
+    kinds = {"pretrain": WideAugment, "finetune": Augment, "grounding_train": SquareAugment}
+    for name, kind in kinds.items():
+        crop, flip, augment, *_ = settings["transforms"][name]
+        ours = kind((48, 48), flip=True)
+        if kind is SquareAugment:
+            assert crop.startswith("Resize(size=(48, 48)")
+        else:
+            assert f"scale={ours.scale}, ratio=(0.75, 1.3333)" in crop
+        assert flip == "RandomHorizontalFlip(p=0.5)" and ours.flip
+        about, own = augment["RandomAugment"], ours.randaugment
+        assert (own.num_ops, own.magnitude) == (about["N"], about["M"])
+        assert own.probability == settings["probability_of_each_drawn_operation"]
+        named = {operation.replace("_", "") for operation in OPERATIONS}
+        assert named == {operation.lower() for operation in about["augs"]}
+
+
+def test_the_whole_picture_augmented():
+    """As evaluation shows it, but for rounding of the resizing, where no operation is applied."""
+    image = picture(60, 90)
+    transform = build_transform("square_augment", (32, 32))
+    object.__setattr__(transform.randaugment, "num_ops", 0)
+    whole = transform(image, np.random.default_rng(0)).int()
+    difference = (whole - Square((32, 32))(image, np.random.default_rng(0)).int()).abs()
+    assert difference.max() <= 1
+    shown = {transform(image, np.random.default_rng(i)).numpy().tobytes() for i in range(5)}
+    assert len(shown) == 1
+
+
 def test_unknown_names_and_impossible_sizes_are_refused():
-    with pytest.raises(UserError, match="center_crop, augment, wide_augment, square"):
+    with pytest.raises(
+        UserError, match="center_crop, augment, wide_augment, square_augment, square"
+    ):
         build_transform("centre", (8, 8))
     with pytest.raises(UserError, match="at least 1 pixel"):
         build_transform("square", (0, 8))

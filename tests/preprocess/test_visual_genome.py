@@ -126,6 +126,7 @@ def test_answers(tmp_path: Path) -> None:
     valid = data.split("valid")
     assert data.labels == ["red", "nowhere at all"]
     assert [valid.sample_id(i) for i in range(4)] == [30, 34, 40, 44]
+    assert valid.array("answer_weight").tolist() == [0.5] * len(valid)
     assert valid.value("scores", 0).tolist() == [1.0] and valid.value("answers", 0) == ["Red."] * 10
     about = data.metadata["splits"]["valid"]["remark"]
     assert about == "4 questions with several answers left out; 2 repeated questions left out"

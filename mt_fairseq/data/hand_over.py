@@ -14,6 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+from mt_fairseq.data.shared_slots import SharedSlots
+
+_slots = SharedSlots()  # filled in loader processes alone
+
 INLINE_BYTES = 1 << 16
 """Tensors up to this size travel within the message (a pipe's capacity)."""
 
@@ -21,14 +25,14 @@ INLINE_BYTES = 1 << 16
 def stack_shared(tensors: list[Tensor]) -> Tensor:
     """Stack; in a loader process straight into shared memory.
 
-    Else the batch would be copied there once more, page by page.
+    Else the batch would be copied there once more, page by page. For a :class:`HandOver` that
+    sends the result as it is.
     """
     if get_worker_info() is None:
         return torch.stack(tensors)
     first = tensors[0]
-    storage = torch.UntypedStorage._new_shared(len(tensors) * first.nbytes)
-    out = first.new_empty(0).set_(storage, 0, (len(tensors), *first.shape))  # type: ignore[call-overload]
-    return torch.stack(tensors, out=out)
+    room = _slots.take(len(tensors) * first.nbytes)
+    return torch.stack(tensors, out=room.view(first.dtype).view(len(tensors), *first.shape))
 
 
 class HandOver:
@@ -58,6 +62,8 @@ def _inline(value: Any) -> Any:
         return {key: _inline(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_inline(item) for item in value)
-    if isinstance(value, Tensor) and not value.is_shared() and value.nbytes <= INLINE_BYTES:
-        return _Inline(value)
-    return value
+    if not isinstance(value, Tensor):
+        return value
+    if value.is_shared():
+        return _slots.lend(value) or value
+    return _Inline(value) if value.nbytes <= INLINE_BYTES else value

@@ -91,16 +91,17 @@ class TokenFile:
         self.lengths = np.zeros(0, np.int32)
         self.byte_starts = np.zeros(1, np.int64)  # as stored: divided here, they'd be a copy
         if count:
-            self.lengths = np.memmap(index, np.int32, "r", HEADER.size, (count,))
+            # plain arrays over the maps: a memmap's every slice is a memmap, made in slow Python
+            self.lengths = np.asarray(np.memmap(index, np.int32, "r", HEADER.size, (count,)))
             pointers = HEADER.size + 4 * count
-            self.byte_starts = np.memmap(index, np.int64, "r", pointers, (count,))
+            self.byte_starts = np.asarray(np.memmap(index, np.int64, "r", pointers, (count,)))
         dtype = np.dtype(CODES[code])
         end = int(self.byte_starts[-1])
         if count:
             end += int(self.lengths[-1]) * dtype.itemsize
         if content.stat().st_size < end:
             raise UserError(f"{content}: the file is cut off; write the data-bin again")
-        self._ids = np.memmap(content, dtype, "r") if end else np.zeros(0, dtype)
+        self._ids = np.asarray(np.memmap(content, dtype, "r")) if end else np.zeros(0, dtype)
         return self._ids
 
     def __len__(self) -> int:

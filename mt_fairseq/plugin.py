@@ -6,7 +6,7 @@ import importlib
 
 from mt_fairseq import compat
 from mt_fairseq.errors import install_excepthook
-from mt_fairseq.models.exported import let_fairseq_read_folders
+from mt_fairseq.models.checkpoint import let_fairseq_read_folders
 
 MODULES = (
     "mt_fairseq.tasks.albef_pairs",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import tasks
+from fairseq import checkpoint_utils, tasks
+from fairseq.dataclass.configs import FairseqConfig
 from fairseq.dataclass.utils import merge_with_parent
 from omegaconf import DictConfig, OmegaConf
 
@@ -88,16 +90,42 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """
     path, state = find_and_read(path)
     cfg = OmegaConf.create(state["cfg"])
-    name = cfg.task._name
-    if name not in tasks.TASK_DATACLASS_REGISTRY:
-        raise UserError(f"{path}: is of task {name!r}, which this package does not know")
-    task_cfg = merge_with_parent(
-        tasks.TASK_DATACLASS_REGISTRY[name](), cfg.task, remove_missing=True
-    )
-    task_cfg.path = str(path)  # so that the task doesn't go and look for one to resume from
-    task = tasks.TASK_REGISTRY[name](task_cfg, None)
+    task = tasks.TASK_REGISTRY[_task_name(cfg, path)](_task_options(cfg, path), None)
     task.load_state_dict(state["task_state"])
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
     model.drop_fresh_heads()
     return LoadedCheckpoint(path, cfg, task, model.eval())
+
+
+def _task_name(cfg: DictConfig, path: Path) -> str:
+    name = str(cfg.task._name)
+    if name not in tasks.TASK_DATACLASS_REGISTRY:
+        raise UserError(f"{path}: is of task {name!r}, which this package does not know")
+    return name
+
+
+def _task_options(cfg: DictConfig, path: Path) -> DictConfig:
+    """All options of a checkpoint's task, with the defaults of those that it does not hold."""
+    dataclass = tasks.TASK_DATACLASS_REGISTRY[_task_name(cfg, path)]
+    options = merge_with_parent(dataclass(), cfg.task, remove_missing=True)
+    options.path = str(path)  # so that the task doesn't go and look for one to resume from
+    return options
+
+
+def let_fairseq_read_folders() -> None:
+    """fairseq-generate and -validate take an exported folder as ``--path``; to be called once."""
+    original = checkpoint_utils.load_checkpoint_to_cpu
+
+    @functools.wraps(original)
+    def load_checkpoint_to_cpu(path: str, arg_overrides: Any = None, **kwargs: Any) -> Any:
+        if not is_exported(path):
+            return original(path, arg_overrides, **kwargs)
+        state = read_exported(Path(path))
+        cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(FairseqConfig())))
+        cfg.update(state["cfg"])
+        cfg.task = _task_options(cfg, Path(path))
+        checkpoint_utils.overwrite_args_by_name(cfg, arg_overrides or {})
+        return {**state, "cfg": cfg}
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu

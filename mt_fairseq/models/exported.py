@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
-from fairseq import checkpoint_utils
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -53,19 +50,3 @@ def read_exported(folder: Path) -> dict[str, Any]:
     }
     cfg = {name: config.get(name) for name in ("model", "task", "criterion")}
     return {"cfg": cfg, "task_state": task_state, "model": weights}
-
-
-def let_fairseq_read_folders() -> None:
-    """fairseq-generate and -validate take an exported folder as ``--path``; to be called once."""
-    original = checkpoint_utils.load_checkpoint_to_cpu
-
-    @functools.wraps(original)
-    def load_checkpoint_to_cpu(path: str, arg_overrides: Any = None, **kwargs: Any) -> Any:
-        if not is_exported(path):
-            return original(path, arg_overrides, **kwargs)
-        state = read_exported(Path(path))
-        state["cfg"] = OmegaConf.create(state["cfg"])
-        checkpoint_utils.overwrite_args_by_name(state["cfg"], arg_overrides or {})
-        return state
-
-    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu

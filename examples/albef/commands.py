@@ -10,11 +10,13 @@ from examples.demo.commands import Places, shown
 from examples.demo.progress import TrainingProgress
 from examples.demo.stages import Stage
 
-PRETRAINING = "pretraining"
+ENCODERS, PRETRAINING = "encoders", "pretraining"
 PIXELS, BATCH = 64, 32
 # each picture is seen a few times only, so nothing is dropped
 MODEL = ["--arch", "albef_tiny", "--dropout", "0"]
 MODEL += ["--attention-dropout", "0", "--encoder-dropout", "0"]
+# things are 20 to 26 pixels wide: patches of 16 cut them up and hold several at once
+MODEL += ["--patch-size", "8"]
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,27 @@ from mt_fairseq.criterions.logging import log_average, total
 from mt_fairseq.criterions.mlm_itm import mean_by_text
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef_steps import AlignmentOutput
+from mt_fairseq.modules.outputs import Matching
 
 DISTILLED = ("itc", "mlm")
 Sample = dict[str, Any]
 Log = dict[str, Any]
+
+
+@torch.no_grad()
+def ranking_log(matching: Matching) -> dict[str, Tensor]:
+    """Of the drawn negatives, how many there are and how many match less than their true pair.
+
+    Unlike accuracy it hangs on no threshold, which hard negatives shift: 50 % are ranked right
+    without looking. Equal scores count half.
+    """
+    true, *negatives = (matching.logits[:, 1] - matching.logits[:, 0]).float().chunk(3)
+    margins = torch.cat([true - negative for negative in negatives])
+    exists = (matching.weights[len(true) :] > 0).float()
+    return {
+        "itm_ranked": (exists * (margins.sign() + 1) / 2).sum(),
+        "itm_negatives": exists.sum(),
+    }
 
 
 class AlbefCriterion(FairseqCriterion):
@@ -67,6 +84,7 @@ class AlbefCriterion(FairseqCriterion):
         if output.itm is not None:
             losses.append(itm_loss(output.itm))
             log.update(matching_log(output.itm, losses[-1]))
+            log.update(ranking_log(output.itm))
         if output.mlm_logits is not None:
             losses.append(self.mlm(output, sample, log))
         loss = torch.stack(losses).sum()
@@ -104,6 +122,8 @@ class AlbefCriterion(FairseqCriterion):
             log_contrast(logging_outputs, samples)
         if "itm_loss" in present:
             log_matching(logging_outputs, samples)
+            negatives = total(logging_outputs, "itm_negatives")
+            log_average("itm_ranked", 100 * total(logging_outputs, "itm_ranked"), negatives)
         if "mlm_loss" in present:
             words = total(logging_outputs, "mlm_words")
             log_average("mlm_loss", total(logging_outputs, "mlm_loss"), words)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from examples.albef import ablation
-from examples.albef.commands import PRETRAINING, train
 from examples.albef.grounding import MAPS, GroundingDemo
-from examples.albef.run import PRETRAIN, TASKS, main, overview
+from examples.albef.run import TASKS, main, overview, pretraining
 from examples.albef.tasks import AlbefDemo
 from examples.demo import commands
 from examples.demo.commands import COCO_WORLD, Places, Settings
@@ -46,7 +45,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AlbefDemo]:
          commands.caption_stage(places, raw, SETTINGS)]
     )  # fmt: skip
     found = {name: TASKS[name](places, SETTINGS, raw) for name in SMALL_CHAIN}
-    stages = [train(PRETRAINING, "", PRETRAIN, places.captions, places)]
+    stages = pretraining(places, 2)
     for demo in found.values():
         own = demo.stages()
         run_other_stages([stage for stage in own if not stage.command[0].startswith("fairseq-")])
@@ -96,7 +95,9 @@ def test_mistakes_come_before_any_work(script: object, tmp_path: Path) -> None:
 
 def test_rows_of_the_ablation_differ_in_their_objectives_alone(tmp_path: Path) -> None:
     made = {
-        row: ablation.train_stage(Places(tmp_path), row, tmp_path, 10, 3).command
+        row: ablation.train_stage(
+            Places(tmp_path), row, tmp_path, 10, 3, tmp_path / "start.pt"
+        ).command
         for row in ablation.ROWS
     }
     full = list(made["distill"])
@@ -111,18 +112,22 @@ def test_rows_of_the_ablation_differ_in_their_objectives_alone(tmp_path: Path) -
 
 
 def test_figures_of_the_ablation_are_read_from_the_logs() -> None:
-    figures = '{"epoch": 1, "valid_itm_accuracy": "71.5", "valid_mlm_accuracy": "3"}'
+    figures = (
+        '{"epoch": 1, "valid_itm_accuracy": "71.5", "valid_itm_ranked": "80", '
+        '"valid_mlm_accuracy": "3"}'
+    )
     line = f"2026 | INFO | valid | {figures}"
     assert ablation.validated(f"x\n{line}\n") == {
         "valid_itm_accuracy": 71.5,
+        "valid_itm_ranked": 80.0,
         "valid_mlm_accuracy": 3.0,
     }
     assert ablation.box_accuracy("beam=5: box accuracy 44.10 (95% CI 40.00-48.00) over 9") == 44.1
     for read in (ablation.validated, ablation.box_accuracy):
         with pytest.raises(UserError, match="reported no accuracy"):
             read("nothing")
-    rows = [ablation.Figures("itc", 1, 71.5, 3.0, None, 90.0)]
-    assert "| + ITC      |    1 |        71.5 |" in ablation.text(rows, 10)
+    rows = [ablation.Figures("itc", 1, 71.5, 80.0, 3.0, None, 90.0)]
+    assert "| + ITC      |    1 |        71.5 |      80.0 |" in ablation.text(rows, 10)
 
 
 @pytest.mark.slow
@@ -131,10 +136,11 @@ def test_a_row_of_the_ablation(
 ) -> None:
     places = demos["grounding"].places
     arguments = ["--data", str(places.captions), "--boxes", str(places.data("grounding")),
-                 "--out", str(tmp_path), "--rows", "mlm-itm", "--updates", "2"]  # fmt: skip
+                 "--out", str(tmp_path), "--rows", "mlm-itm", "--updates", "2",
+                 "--encoder-updates", "2"]  # fmt: skip
     assert ablation.main(arguments) == 0
     row = json.loads((tmp_path / "results.json").read_text())["rows"][0]
-    assert all(0 <= row[name] <= 100 for name in ("matching", "masked_words", "boxes"))
+    assert all(0 <= row[name] <= 100 for name in ("matching", "ranked", "masked_words", "boxes"))
     assert np.isfinite(row["seconds"])
     assert ablation.main(arguments) == 0
-    assert capsys.readouterr().out.count("done before") == 3
+    assert capsys.readouterr().out.count("done before") == 4

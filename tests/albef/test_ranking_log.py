@@ -1,0 +1,25 @@
+"""How many drawn negatives match less than their true pair."""
+
+from __future__ import annotations
+
+import torch
+
+from mt_fairseq.criterions.albef import ranking_log
+from mt_fairseq.modules.outputs import Matching
+
+
+def test_a_shift_of_all_scores_changes_nothing() -> None:
+    """Two samples; both pictures are ranked right, one text wrong and the other does not exist."""
+    margins = torch.tensor([2.0, -1.0, 1.0, -3.0, 4.0, 9.0])
+    weights = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0]) / 3
+    labels = torch.tensor([1, 1, 0, 0, 0, 0])
+    for shift in (0.0, -50.0):
+        logits = torch.stack([torch.zeros(6), margins + shift], dim=1)
+        log = ranking_log(Matching(logits, labels, weights))
+        assert (float(log["itm_ranked"]), float(log["itm_negatives"])) == (2.0, 3.0)
+
+
+def test_equal_scores_are_no_knowledge() -> None:
+    weights, labels = torch.full((6,), 1 / 3), torch.tensor([1, 1, 0, 0, 0, 0])
+    log = ranking_log(Matching(torch.zeros(6, 2), labels, weights))
+    assert (float(log["itm_ranked"]), float(log["itm_negatives"])) == (2.0, 4.0)

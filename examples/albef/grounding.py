@@ -53,7 +53,8 @@ class GroundingDemo(AlbefDemo):
 
     name = "grounding"
     page = "albef"
-    training = Training("retrieval", "albef_retrieval", 300, 3e-4)
+    # few updates at a low rate: an expression of one thing fits many pictures of the batch
+    training = Training("retrieval", "albef_retrieval", 150, 5e-5)
 
     def stages(self) -> list[Stage]:
         places, settings = self.places, self.settings

@@ -35,7 +35,7 @@ MASKED = ("--mask-prob", "0.4")  # much to predict from each picture
 # Stands in for the DeiT and BERT that ALBEF starts from. In random encoders the contrast's gradient
 # is a hundred times that of matching and masked words, which then learn nothing from the picture.
 ENCODE = Training(
-    "albef_pretrain", "albef_pretrain", 700, 1e-3,
+    "albef_pretrain", "albef_pretrain", 400, 1e-3,
     (*MASKED, "--objectives", "mlm,itm", "--distill-alpha", "0"),
 )  # fmt: skip
 PRETRAIN = Training("albef_pretrain", "albef_pretrain", 600, 5e-4, MASKED)

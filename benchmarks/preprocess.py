@@ -28,6 +28,7 @@ from benchmarks.synthetic_bin import Picture, photographs, tiny_pictures
 
 KINDS = 64
 IMAGES = 4000
+PACKS = ("--images-per-pack", IMAGES // 8)  # several, as every large data set has
 FEW, MANY = 10_000, 100_000
 COPY_TARGET, WORKERS_TARGET, MEMORY_TARGET = 0.1, 1.7, 1.05
 COPY = "plain copy of the files"
@@ -84,8 +85,8 @@ def rates(raw: Path, out: Path, rounds: int) -> dict[str, list[float]]:
     """Images a second of all three ways, in turns; each writes to a folder that is not there."""
     ways: dict[str, Callable[[], object]] = {
         COPY: lambda: shutil.copytree(raw / "images", out),
-        ONE: lambda: run(raw, out, 1),
-        TWO: lambda: run(raw, out, 2),
+        ONE: lambda: run(raw, out, 1, *PACKS),
+        TWO: lambda: run(raw, out, 2, *PACKS),
     }
     found: dict[str, list[float]] = {label: [] for label in ways}
     for turn in range(rounds):
@@ -111,7 +112,7 @@ def memory(folder: Path, rounds: int) -> tuple[dict[str, list[float]], dict[str,
     return found, children
 
 
-def run(raw: Path, out: Path, workers: int) -> dict[str, float]:
+def run(raw: Path, out: Path, workers: int, *more: object) -> dict[str, float]:
     """The command, in a fresh process."""
     args = ["jsonl", "--raw", raw, "--dest", out, "--workers", workers, "--vocab-size", 300]
-    return in_own_process(PROCESS, *args)
+    return in_own_process(PROCESS, *args, *more)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from mt_fairseq.modules import attention
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
 from mt_fairseq.modules.dropped_attention import dropped_attention
+from mt_fairseq.modules.dropout import draw_dropped, drawn_probability
 
 WIDTH, HEADS, LONG, SHORT = 32, 4, 40, 3
 SIDES = {
@@ -75,8 +76,12 @@ def test_dropout_keeps_the_mean(sizes: tuple[tuple[int, int], tuple[int, int]]) 
     assert error.max() < 6  # standard errors, of some thousand values
 
 
+@pytest.mark.parametrize("chunk", [1, 2**21], ids=["sample by sample", "all at once"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_dropped_attention_and_its_gradients(masked: bool) -> None:
+def test_dropped_attention_and_its_gradients(
+    masked: bool, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mt_fairseq.modules.dropped_attention.CHUNK", chunk)
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, 5, 8, requires_grad=True) for _ in range(3))
     mask = torch.tensor([[1, 1, 0, 1, 0], [1, 0, 1, 1, 1]]).bool()[:, None, None]
@@ -84,10 +89,10 @@ def test_dropped_attention_and_its_gradients(masked: bool) -> None:
     torch.manual_seed(1)
     result = dropped_attention(q, k, v, mask, 0.3)
     torch.manual_seed(1)
-    kept = torch.empty(2, 3, 5, 5, dtype=torch.bool).bernoulli_(0.7)
+    kept = ~draw_dropped((2, 3, 5, 5), 0.3)
     scores = q @ k.mT / math.sqrt(8)
     scores = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-    expected = (scores.softmax(-1) * kept / 0.7) @ v
+    expected = (scores.softmax(-1) * kept / (1 - drawn_probability(0.3))) @ v
     torch.testing.assert_close(result, expected)
     torch.testing.assert_close(
         torch.autograd.grad(result.sin().sum(), [q, k, v]),

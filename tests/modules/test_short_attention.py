@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules import attention
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
-from mt_fairseq.modules.dropped_attention import dropped_attention
 from mt_fairseq.modules.dropout import draw_dropped, drawn_probability
+from mt_fairseq.modules.dropped_attention import dropped_attention
 
 WIDTH, HEADS, LONG, SHORT = 32, 4, 40, 3
 SIDES = {

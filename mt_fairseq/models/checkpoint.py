@@ -122,7 +122,7 @@ def let_fairseq_read_folders() -> None:
         if not is_exported(path):
             return original(path, arg_overrides, **kwargs)
         state = read_exported(Path(path))
-        cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(FairseqConfig())))
+        cfg = DictConfig(OmegaConf.to_container(OmegaConf.structured(FairseqConfig())))
         cfg.update(state["cfg"])
         cfg.task = _task_options(cfg, Path(path))
         checkpoint_utils.overwrite_args_by_name(cfg, arg_overrides or {})

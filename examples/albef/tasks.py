@@ -60,7 +60,8 @@ class AlbefDemo(Demo):
 class AlbefRetrieval(AlbefDemo, RetrievalDemo):
     """Contrast with the momentum model and matching with hard negatives."""
 
-    training = Training("retrieval", "albef_retrieval", 400, 3e-4)
+    # most of what the contrast learns, it learns here
+    training = Training("retrieval", "albef_retrieval", 800, 6e-4)
 
 
 class AlbefSnliVe(AlbefDemo, SnliVeDemo):

@@ -16,6 +16,7 @@ from benchmarks.measure import in_turns
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
 from mt_fairseq.analysis.flops import Inputs, build_random
+from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.two_tower import TwoTowerModel
 
 INPUTS = Inputs(image_size=(384, 384), tokens=50)
@@ -26,6 +27,7 @@ FORWARD, BOTH = 1.03, 1.08
 @register_benchmark("overhead", "managers' share of a pass, forward and with backward", 9, False)
 def overhead(args: argparse.Namespace) -> list[Result]:
     """Seconds of one pair; backward with the training noise and all dropout, as in training."""
+    keep_freed_memory()
     models = {OURS: "managertower_base", PEER: "bridgetower_base"}
     tokens, images = one_pair()
     built = {label: build_random(name, INPUTS) for label, name in models.items()}

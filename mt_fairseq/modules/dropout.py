@@ -1,4 +1,4 @@
-"""Dropout for training on CPUs: which values are dropped costs a fifth of torch's own draw.
+"""Dropout for training on CPUs: which values are dropped costs a tenth of torch's own draw.
 
 torch draws a double for every value, on one thread. Sixteen random bits are enough: the probability
 is then a multiple of 1/65536, and the scale follows the probability that is really drawn. Compiled
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from mt_fairseq.modules.draws import fill_in_pieces
+
 BITS = 16
 PER_WORD = 64 // BITS
 LOWEST_WORD, LOWEST = -(2**63), -(2 ** (BITS - 1))
@@ -29,7 +31,8 @@ def drawn_probability(dropout: float) -> float:
 def draw_dropped(shape: Sequence[int], dropout: float) -> Tensor:
     """Boolean CPU tensor, True with ``drawn_probability(dropout)``; from torch's own generator."""
     count = math.prod(shape)
-    words = torch.empty(-(-count // PER_WORD), dtype=torch.int64).random_(LOWEST_WORD, None)
+    words = torch.empty(-(-count // PER_WORD), dtype=torch.int64)
+    fill_in_pieces(words, lambda own, rng: own.random_(LOWEST_WORD, None, generator=rng))
     return (words.view(torch.int16)[:count] < LOWEST + round(dropout * 2**BITS)).view(tuple(shape))
 
 

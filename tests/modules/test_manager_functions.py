@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from mt_fairseq.modules.aggregation import weighting
 from mt_fairseq.modules.aggregation.manager_base import FusedQuery
 from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
 
@@ -37,19 +38,28 @@ def plain_sum(rows: list[Tensor], weights: Tensor, scale: Tensor, shift: Tensor)
     return (weights * normed).sum(dim=1)
 
 
+@pytest.mark.parametrize("chunk", [1, 6, 128], ids=["by position", "by three", "all at once"])
 @pytest.mark.parametrize("batch", [BATCH, 1], ids=["batch", "one for all"])
 @pytest.mark.parametrize("shape", SCORES.values(), ids=SCORES)
-def test_noisy_sum(shape: tuple[int, ...], batch: int) -> None:
+def test_noisy_sum(
+    shape: tuple[int, ...], batch: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weighting, "CHUNK", chunk)
     noise = drawn(*NOISY).detach()
     temperature = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
     scores, scale, shift = drawn(*shape), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH)
     rows = [drawn(batch, POSITIONS, WIDTH) for _ in range(EXPERTS)]
     plain = torch.softmax((scores + noise) / temperature, dim=1)
-    given = (scores, noise, temperature, scale, shift, *rows)
-    managed, weights = NoisySum.apply(*given)
+    given = (scores, temperature, scale, shift, *rows)
+
+    def noisy(scores: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        return NoisySum.apply(scores, noise.clone(), *rest)
+
+    managed, weights = noisy(*given)
     assert torch.allclose(weights, plain, atol=1e-12)
+    assert not weights.requires_grad
     assert torch.allclose(managed, plain_sum(rows, plain, scale, shift), atol=1e-12)
-    assert torch.autograd.gradcheck(lambda *given: NoisySum.apply(*given)[0], given)
+    assert torch.autograd.gradcheck(lambda *given: noisy(*given)[0], given)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +78,16 @@ def test_weighted_sum(shape: tuple[int, ...]) -> None:
     ours = torch.autograd.grad(found, inputs, upstream)
     for own, plain in zip(ours, torch.autograd.grad(expected, inputs, upstream), strict=True):
         assert torch.allclose(own, plain, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(EXPERTS, WIDTH), (BATCH, EXPERTS, POSITIONS), NOISY], ids=str)
+def test_weighted_sum_of_rows_for_all_and_rows_by_sample(shape: tuple[int, ...]) -> None:
+    """As where one picture meets many texts: its experts are of batch 1, what follows is not."""
+    weights, scale, shift = drawn(*shape), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH)
+    rows = [drawn(1, POSITIONS, WIDTH), *(drawn(BATCH, POSITIONS, WIDTH) for _ in range(2))]
+    whole = [row.expand(BATCH, -1, -1) for row in rows]
+    expected = weighted_sum(whole, weights, scale, shift)
+    assert torch.equal(weighted_sum(rows, weights, scale, shift), expected)
 
 
 def test_noisy_sum_where_a_weight_vanishes() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
 from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
+from mt_fairseq.modules.draws import fill_in_pieces
 from mt_fairseq.modules.heads import DecayedLayerNorm
 from mt_fairseq.modules.linear import linear
 
@@ -104,7 +105,10 @@ class Manager(Aggregation):
 
     def _normal_noise(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         std = self.options.noise / shape[1]
-        return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(std=std)
+        noise = torch.empty(shape, dtype=like.dtype, device=like.device)
+        if noise.device.type != "cpu":
+            return noise.normal_(std=std)
+        return fill_in_pieces(noise, lambda own, rng: own.normal_(std=std, generator=rng))
 
 
 class PreviousOutputManager(Manager):

@@ -6,12 +6,16 @@ Shapes: N rows (experts, or outputs of layers below) of (B or 1, T, D); their sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+CHUNK = 128
+"""Positions, of all samples together, that are worked on at once on CPUs: what six experts need for
+them stays in a processor's caches."""
 
 
 def weighted_sum(rows: Sequence[Tensor], weights: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -19,16 +23,16 @@ def weighted_sum(rows: Sequence[Tensor], weights: Tensor, scale: Tensor, shift: 
     if weights.dim() == 2:  # static: scale and shift fold into the weights
         total = (weights * shift).sum(0).expand_as(rows[0])
         for row, own in zip(rows, weights * scale, strict=True):
-            total = torch.addcmul(total, row, own)
+            total = torch.addcmul(total, row, own)  # (B, T, D) as soon as one of the rows is
         return total
-    if weights.dim() == 3:  # one for all channels of a token: nothing is expanded over D
+    if weights.dim() == 3:  # one for all channels of a token: every expert's state is read once
         total = weights.transpose(1, 2) @ shift
         for row, own, weight in zip(rows, scale, weights.unbind(1), strict=True):
-            total = torch.addcmul(total, row * own, weight[..., None])
+            total.addcmul_(row, weight[..., None] * own)
         return total
-    total = weights.new_zeros(())
+    total = torch.zeros_like(weights[:, 0])
     for row, own, offset, weight in zip(rows, scale, shift, weights.unbind(1), strict=True):
-        total = torch.addcmul(total, torch.addcmul(offset, row, own), weight)
+        total.addcmul_(torch.addcmul(offset, row, own), weight)
     return total
 
 
@@ -52,40 +56,64 @@ class NoisySum(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Scores that broadcast to the noise (B, N, T, D) -> (B, T, D), weights (B, N, T, D).
 
-        The weights are for looking at; no gradient goes through them.
+        The weights take the place of the noise. They are for looking at; no gradient goes through
+        them.
         """
-        logits = (noise + scores).div_(temperature)
-        weights = torch.softmax(logits, dim=1)
-        # With respect to the temperature t, the total has the derivative
-        # (total * sum_i w_i logit_i - sum_i w_i logit_i normed_i) / t.
-        along = logits.mul_(weights)
-        total, slope = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])
-        for i, row in enumerate(rows):
-            normed = torch.addcmul(shift[i], row, scale[i])
-            total.addcmul_(normed, weights[:, i])
-            slope.addcmul_(normed, along[:, i], value=-1)
-        slope.addcmul_(total, along.sum(dim=1))
+        weights, rate = noise, 1 / temperature
+        total, slope = torch.empty_like(noise[:, 0]), torch.empty_like(noise[:, 0])
+        scores_of = scores.expand_as(noise)
+        for part in _chunks(noise):
+            here = weights[:, :, part]
+            logits = (here + scores_of[:, :, part]).mul_(rate)
+            here.copy_(torch.softmax(logits, dim=1))
+            states = [row[:, part] for row in rows]
+            total[:, part], slope[:, part] = _sums(logits, here, scale, shift, states)
         ctx.save_for_backward(weights, total, slope, temperature, scale, shift, *rows)
         ctx.scores_shape = scores.shape
+        ctx.mark_dirty(noise)
         ctx.mark_non_differentiable(weights)
         return total, weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """Row by row, so that what a row needs stays in the processor's caches."""
+        """Row by row, in the same memory for every row."""
         weights, total, slope, temperature, scale, shift, *rows = ctx.saved_tensors
         batch, _, *rest = ctx.scores_shape
         of_scale, of_shift = torch.empty_like(scale), torch.empty_like(shift)
-        of_scores, of_rows = [], []
+        of_scores, of_rows = grad.new_empty(ctx.scores_shape), []
+        share, by_row, offset = (torch.empty_like(total) for _ in range(3))
         for i, (row, weight) in enumerate(zip(rows, weights.unbind(1), strict=True)):
-            share = grad * weight
-            by_row = share * row
+            torch.mul(grad, weight, out=share)
+            torch.mul(share, row, out=by_row)
             of_shift[i], of_scale[i] = share.sum(dim=(0, 1)), by_row.sum(dim=(0, 1))
             of_rows.append((share * scale[i]).sum_to_size(row.shape))
             # share * (scale * row + shift - total)
-            of_logits = by_row.mul_(scale[i]).addcmul_(share, shift[i] - total)
-            of_scores.append(of_logits.sum_to_size((batch, *rest)))
+            torch.sub(shift[i], total, out=offset)
+            of_logits = by_row.mul_(scale[i]).addcmul_(share, offset)
+            of_scores[:, i] = of_logits.sum_to_size((batch, *rest))
         of_temperature = (grad * slope).sum() / temperature
-        scores = torch.stack(of_scores, dim=1) / temperature
-        return scores, None, of_temperature, of_scale, of_shift, *of_rows
+        return of_scores.div_(temperature), None, of_temperature, of_scale, of_shift, *of_rows
+
+
+def _chunks(noise: Tensor) -> Iterator[slice]:
+    """Of the positions of (B, N, T, D): few at a time on CPUs, all at once elsewhere."""
+    batch, _, positions, _ = noise.shape
+    step = max(1, CHUNK // batch) if noise.device.type == "cpu" else max(1, positions)
+    return (slice(start, start + step) for start in range(0, positions, step))
+
+
+def _sums(
+    logits: Tensor, weights: Tensor, scale: Tensor, shift: Tensor, rows: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Of softmax(logits / t) over normed rows: the total, and t times its derivative by t.
+
+    That is total * sum_i w_i logit_i - sum_i w_i logit_i normed_i. Logits are overwritten.
+    """
+    along = logits.mul_(weights)
+    total, slope = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])
+    for i, row in enumerate(rows):
+        normed = torch.addcmul(shift[i], row, scale[i])
+        total.addcmul_(normed, weights[:, i])
+        slope.addcmul_(normed, along[:, i], value=-1)
+    return total, slope.addcmul_(total, along.sum(dim=1))

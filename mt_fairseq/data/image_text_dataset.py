@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 Sample = dict[str, Any]
 SPECIAL_TOKENS = 2  # <s> and </s>
+NEVER_DRAWN_FROM = np.random.default_rng(0)
 
 
 class ImageTextDataset(FairseqDataset):
@@ -93,11 +94,11 @@ class ImageTextDataset(FairseqDataset):
 
     def load_image(self, image: int, index: int, purpose: Purpose, position: int) -> torch.Tensor:
         """Picture ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
-        rng = sample_rng(self.seed, self.epoch, index, purpose)
-        if position:
-            rng = rng.spawn(position)[-1]
         picture = self.data_bin.images.image(image, min_side=self.transform.min_side)
-        return self.transform(picture, rng)
+        if not self.transform.random:  # a generator takes as long to make as a text to read
+            return self.transform(picture, NEVER_DRAWN_FROM)
+        rng = sample_rng(self.seed, self.epoch, index, purpose)
+        return self.transform(picture, rng.spawn(position)[-1] if position else rng)
 
     def collater(self, samples: list[Sample]) -> Sample:
         if not samples:

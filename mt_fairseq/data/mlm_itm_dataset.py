@@ -9,7 +9,7 @@ import torch
 from fairseq.data import BaseWrapperDataset, MaskTokensDataset
 
 from mt_fairseq.data.data_bin import DataBin
-from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample, between
 from mt_fairseq.data.negatives import draw_other, first_pictures, negative_draws
 from mt_fairseq.data.randomness import Purpose, sample_rng
 
@@ -95,28 +95,33 @@ class MlmItmDataset(ImageTextDataset):
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
-        pad = torch.tensor([self.dictionary.pad()])
-        sample["masked"] = self.add_special_tokens(self.masked[index])
-        sample["true_words"] = torch.cat([pad, self.true_words[index], pad])
         if self.negatives == "hard":
             sample["draws"] = negative_draws(self.seed, self.epoch, index)
-            return sample
-        rng = sample_rng(self.seed, self.epoch, index, Purpose.MISMATCH)
-        sample["mismatched"] = bool(rng.random() < MISMATCH_PROBABILITY)
-        if sample["mismatched"] and self.negatives == "dataset":
-            other = int(self.first_image[draw_other(self.first_image, index, rng)])
-            image = self.load_image(other, index, Purpose.AUGMENT_MISMATCH, 0)
-            sample["mismatched_images"] = image.unsqueeze(0)
+        elif self.negatives == "dataset":
+            mismatched, rng = self.draw_mismatch(index)
+            if mismatched:
+                other = int(self.first_image[draw_other(self.first_image, index, rng)])
+                image = self.load_image(other, index, Purpose.AUGMENT_MISMATCH, 0)
+                sample["mismatched_images"] = image.unsqueeze(0)
         return sample
+
+    def draw_mismatch(self, index: int) -> tuple[bool, np.random.Generator]:
+        """Whether ITM shows a text with another picture, and what to draw that one from."""
+        rng = sample_rng(self.seed, self.epoch, index, Purpose.MISMATCH)
+        return bool(rng.random() < MISMATCH_PROBABILITY), rng
 
     def collater(self, samples: list[Sample]) -> Sample:
         batch = super().collater(samples)
         if not batch:
             return batch
         net_input = batch["net_input"]
-        batch["target"] = self.pad([sample["true_words"] for sample in samples])
-        net_input["masked_tokens"] = self.pad([sample["masked"] for sample in samples])
-        net_input["masked_positions"] = batch["target"].ne(self.dictionary.pad())
+        # Masked here, text after text: between two pictures the same work takes four times as long.
+        masked = [self.add_special_tokens(self.masked[sample["id"]]) for sample in samples]
+        pad = self.dictionary.pad()
+        true_words = [between(pad, self.true_words[sample["id"]], pad) for sample in samples]
+        net_input["masked_tokens"] = self.pad(masked)
+        batch["target"] = self.pad(true_words)
+        net_input["masked_positions"] = batch["target"].ne(pad)
         if self.negatives == "hard":
             net_input["draws"] = torch.stack([sample["draws"] for sample in samples])
             return batch
@@ -132,7 +137,7 @@ class MlmItmDataset(ImageTextDataset):
         if self.negatives == "batch":
             return self.pair_within_batch(samples)
         rows = np.arange(len(samples))
-        mismatched = np.array([sample["mismatched"] for sample in samples])
+        mismatched = np.array(["mismatched_images" in sample for sample in samples])
         rows[mismatched] = len(samples) + np.arange(mismatched.sum())
         return torch.from_numpy(rows)
 
@@ -141,8 +146,10 @@ class MlmItmDataset(ImageTextDataset):
         images = self.first_image[[sample["id"] for sample in samples]]
         rows = np.arange(len(samples))
         for row, sample in enumerate(samples):
+            if not self.draw_mismatch(sample["id"])[0]:
+                continue
             others = np.flatnonzero(images != images[row])
-            if sample["mismatched"] and len(others):
+            if len(others):
                 rng = sample_rng(self.seed, self.epoch, sample["id"], Purpose.BATCH_MISMATCH)
                 rows[row] = rng.choice(others)
         return torch.from_numpy(rows)

@@ -35,8 +35,10 @@ class Transform(ABC):
     """``transform(image, rng)``: RGB image of any size -> (3, H, W) uint8 for ``size`` = (H, W).
 
     ``min_side`` is the shorter side that a decoder must not go below: below it, the picture would
-    lose detail that the result can show.
+    lose detail that the result can show. ``random`` says whether ``rng`` is drawn from at all.
     """
+
+    random = False
 
     def __init__(self, size: tuple[int, int], min_side: int) -> None:
         self.size = size
@@ -112,6 +114,7 @@ class Square(Transform):
 class Augment(Transform):
     """RandomResizedCrop (half to all of the area), optional flip, RandAugment."""
 
+    random = True
     scale = CROP_SCALE
 
     def __init__(self, size: tuple[int, int], color_ops: bool = False, flip: bool = False) -> None:

@@ -28,27 +28,31 @@ def drawn_probability(dropout: float) -> float:
     return round(dropout * 2**BITS) / 2**BITS
 
 
-def draw_dropped(shape: Sequence[int], dropout: float) -> Tensor:
-    """Boolean CPU tensor, True with ``drawn_probability(dropout)``; from torch's own generator."""
+def draw_kept(shape: Sequence[int], dropout: float) -> Tensor:
+    """uint8 CPU tensor, 0 with ``drawn_probability(dropout)``, else 1; follows torch's generator.
+
+    To multiply by: torch takes a tenth of the time that it takes to fill by a boolean mask.
+    """
     count = math.prod(shape)
     words = torch.empty(-(-count // PER_WORD), dtype=torch.int64)
     fill_in_pieces(words, lambda own, rng: own.random_(LOWEST_WORD, None, generator=rng))
-    return (words.view(torch.int16)[:count] < LOWEST + round(dropout * 2**BITS)).view(tuple(shape))
+    kept = words.view(torch.int16)[:count] >= LOWEST + round(dropout * 2**BITS)
+    return kept.view(torch.uint8).view(tuple(shape))
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
-        dropped = draw_dropped(x.shape, dropout)
-        ctx.save_for_backward(dropped)
+        kept = draw_kept(x.shape, dropout)
+        ctx.save_for_backward(kept)
         ctx.scale = 1 / (1 - drawn_probability(dropout))
-        return (x * ctx.scale).masked_fill_(dropped, 0)
+        return (x * kept).mul_(ctx.scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (dropped,) = ctx.saved_tensors
-        return (grad * ctx.scale).masked_fill_(dropped, 0), None
+        (kept,) = ctx.saved_tensors
+        return (grad * kept).mul_(ctx.scale), None
 
 
 def dropout(x: Tensor, probability: float) -> Tensor:

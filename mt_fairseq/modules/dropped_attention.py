@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mt_fairseq.modules.dropout import draw_dropped, drawn_probability
+from mt_fairseq.modules.dropout import draw_kept, drawn_probability
 
 CHUNK = 2**21
 """Weights of the samples that are worked on at once (of one at least)."""
@@ -26,27 +26,27 @@ class _DroppedAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
     ) -> Tensor:
-        dropped = draw_dropped((*query.shape[:3], key.shape[2]), dropout)
-        ctx.save_for_backward(query, key, value, mask, dropped)
+        kept = draw_kept((*query.shape[:3], key.shape[2]), dropout)
+        ctx.save_for_backward(query, key, value, mask, kept)
         ctx.scale = 1 / (1 - drawn_probability(dropout))
         result = torch.empty_like(query)
-        for rows in _chunks(dropped):
-            weights = _weights(query[rows], key[rows], _of(mask, rows))
-            weights.masked_fill_(dropped[rows], 0)
+        for rows in _chunks(kept):
+            weights = _weights(query[rows], key[rows], _of(mask, rows)).mul_(kept[rows])
             result[rows] = (weights @ value[rows]).mul_(ctx.scale)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, dropped = ctx.saved_tensors
+        query, key, value, mask, kept = ctx.saved_tensors
         of_query, of_key, of_value = map(torch.empty_like, (query, key, value))
         factor = query.shape[-1] ** -0.5
-        for rows in _chunks(dropped):
+        for rows in _chunks(kept):
             own = grad[rows] * ctx.scale
             weights = _weights(query[rows], key[rows], _of(mask, rows))
-            of_value[rows] = weights.masked_fill(dropped[rows], 0).mT @ own
-            of_scores = (own @ value[rows].mT).masked_fill_(dropped[rows], 0).mul_(weights)
+            left = weights * kept[rows]
+            of_value[rows] = left.mT @ own
+            of_scores = (own @ value[rows].mT).mul_(left)
             of_scores.addcmul_(weights, of_scores.sum(dim=-1, keepdim=True), value=-1)
             of_query[rows] = (of_scores @ key[rows]).mul_(factor)
             of_key[rows] = (of_scores.mT @ query[rows]).mul_(factor)

@@ -108,6 +108,37 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _Linear.apply(x, weight, bias)
 
 
+class _BatchedProduct(torch.autograd.Function):
+    """a b' sample by sample, its gradients by the same products."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return _sample_by_sample(a, b)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = ctx.saved_tensors
+        wants_a, wants_b = ctx.needs_input_grad
+        return (
+            _sample_by_sample(grad, b.mT) if wants_a else None,
+            _sample_by_sample(grad.mT, a.mT) if wants_b else None,
+        )
+
+
+def _sample_by_sample(a: Tensor, b: Tensor) -> Tensor:
+    return torch.stack([product(own, other) for own, other in zip(a, b, strict=True)])
+
+
+def batched_product(a: Tensor, b: Tensor) -> Tensor:
+    """a (B, T, K), b (B, S, K) -> a b' (B, T, S); a batch of one goes with all of the other."""
+    if not goes_to_onednn(a[0], b[0]):
+        return a @ b.mT
+    batch = max(len(a), len(b))
+    return _BatchedProduct.apply(*(side.expand(batch, -1, -1) for side in (a, b)))
+
+
 class Linear(nn.Linear):
     """torch's linear layer over the faster product."""
 

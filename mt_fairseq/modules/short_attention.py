@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import Linear
 
 from mt_fairseq.modules.dropout import dropout as drop
+from mt_fairseq.modules.linear import batched_product
 
 MARGIN = 0.75  # the saving must pay for scores that a fused kernel would not write to memory
 
@@ -48,12 +49,12 @@ def attend_few_queries(
     q = query(x).unflatten(2, (heads, -1))  # (B, T, H, E)
     q = q * q.shape[-1] ** -0.5
     folded = torch.einsum("bthe,hem->bthm", q, _by_head(key.weight, heads))
-    scores = folded.flatten(1, 2) @ memory.mT  # (B, T * H, S)
+    scores = batched_product(folded.flatten(1, 2), memory)  # (B, T * H, S)
     scores = scores + (q * key.bias.unflatten(0, (heads, -1))).sum(-1).flatten(1)[..., None]
     if mask is not None:
         scores = scores.masked_fill(~mask[:, 0], -torch.inf)
     weights = drop(scores.softmax(dim=-1), dropout)
-    seen = (weights @ memory).unflatten(1, (-1, heads))  # (B, T, H, M)
+    seen = batched_product(weights, memory.mT).unflatten(1, (-1, heads))  # (B, T, H, M)
     attended = torch.einsum("bthm,hem->bthe", seen, _by_head(value.weight, heads))
     share = weights.sum(dim=-1).unflatten(1, (-1, heads))[..., None]  # 1 but for dropout
     return (attended + share * value.bias.unflatten(0, (heads, -1))).flatten(2)
@@ -72,10 +73,10 @@ def attend_few_keys(
     bias = torch.einsum("bshe,he->bhs", k, query.bias.unflatten(0, (heads, -1)))
     if mask is not None:
         bias = bias.masked_fill(~mask[:, :, 0], -torch.inf)
-    scores = x @ keys.flatten(1, 2).mT + bias.flatten(1)[:, None]  # (B, T, H * S)
+    scores = batched_product(x, keys.flatten(1, 2)) + bias.flatten(1)[:, None]  # (B, T, H * S)
     weights = scores.unflatten(2, (heads, -1)).softmax(dim=-1).flatten(2)
     weights = drop(weights, dropout)
-    return weights @ values.flatten(1, 2) + out.bias
+    return batched_product(weights, values.flatten(1, 2).mT) + out.bias
 
 
 def _sizes(x: Tensor, memory: Tensor) -> tuple[int, int, int]:

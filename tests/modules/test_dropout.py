@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from mt_fairseq.modules.dropout import Dropout, draw_dropped, drawn_probability, dropout
+from mt_fairseq.modules.dropout import Dropout, draw_kept, drawn_probability, dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
 def test_share_and_independence(probability: float) -> None:
     torch.manual_seed(0)
-    drawn = draw_dropped((4, 1000, 1000), probability).double()
+    drawn = 1 - draw_kept((4, 1000, 1000), probability).double()
     spread = (probability * (1 - probability) / drawn.numel()) ** 0.5
     assert abs(drawn.mean() - drawn_probability(probability)) < 5 * spread
     assert abs(drawn_probability(probability) - probability) <= 2**-17
@@ -22,7 +22,7 @@ def test_share_and_independence(probability: float) -> None:
 
 def test_any_number_of_values() -> None:
     for shape in ((0,), (1,), (3, 1), (5, 7), ()):
-        assert draw_dropped(shape, 0.5).shape == shape
+        assert draw_kept(shape, 0.5).shape == shape
 
 
 def test_values_and_gradients() -> None:

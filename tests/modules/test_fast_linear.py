@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mt_fairseq.modules import linear
-from mt_fairseq.modules.linear import ACTIVATIONS, FeedForward, Linear, use_fast_linears
+from mt_fairseq.modules.linear import (
+    ACTIVATIONS,
+    FeedForward,
+    Linear,
+    batched_product,
+    use_fast_linears,
+)
 
 PLAIN = {"gelu": F.gelu, "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x)}
 
@@ -54,6 +60,20 @@ def test_feed_forward(products: None, name: str) -> None:
     part = FeedForward(up, down, name)
     for ours, theirs in zip(gradients(lambda: part(x), leaves), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("batches", [(3, 3), (1, 3), (3, 1)], ids=str)
+def test_batched_product(products: None, batches: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    a, b = (
+        torch.randn(batch, rows, 40, requires_grad=True)
+        for batch, rows in zip(batches, (20, 30), strict=True)
+    )
+    leaves = [a, b]
+    expected = gradients(lambda: a @ b.mT, leaves)
+    found = gradients(lambda: batched_product(a, b), leaves)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_frozen_parts_get_no_gradient(products: None) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules import attention
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
-from mt_fairseq.modules.dropout import draw_dropped, drawn_probability
+from mt_fairseq.modules.dropout import draw_kept, drawn_probability
 from mt_fairseq.modules.dropped_attention import dropped_attention
 
 WIDTH, HEADS, LONG, SHORT = 32, 4, 40, 3
@@ -89,7 +89,7 @@ def test_dropped_attention_and_its_gradients(
     torch.manual_seed(1)
     result = dropped_attention(q, k, v, mask, 0.3)
     torch.manual_seed(1)
-    kept = ~draw_dropped((2, 3, 5, 5), 0.3)
+    kept = draw_kept((2, 3, 5, 5), 0.3)
     scores = q @ k.mT / math.sqrt(8)
     scores = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
     expected = (scores.softmax(-1) * kept / (1 - drawn_probability(0.3))) @ v

@@ -72,12 +72,15 @@ class NoisySum(torch.autograd.Function):
         ctx.scores_shape = scores.shape
         ctx.mark_dirty(noise)
         ctx.mark_non_differentiable(weights)
+        ctx.set_materialize_grads(False)  # else a zero for every weight
         return total, weights
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         """Row by row, in the same memory for every row."""
+        if grad is None:
+            return (None,) * len(ctx.needs_input_grad)
         weights, total, slope, temperature, scale, shift, *rows = ctx.saved_tensors
         batch, _, *rest = ctx.scores_shape
         of_scale, of_shift = torch.empty_like(scale), torch.empty_like(shift)

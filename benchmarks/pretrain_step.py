@@ -3,7 +3,8 @@
 MLM and ITM on 8 captions of COCO's lengths with pictures of 288 pixels, forward and backward in
 training mode, dropout and the managers' noise on. The straightforward form runs the whole model
 once an objective over texts padded to 50, with layers as torch has them; with our layers, in the
-second line, it says what the step alone brings.
+second line, it says what the step alone brings. The limit is a bare product of float32 matrices:
+torch's own, which is what a straightforward form is made of, and oneDNN's where that is faster.
 """
 
 from __future__ import annotations
@@ -51,24 +52,27 @@ def pretrain_step(args: argparse.Namespace) -> list[Result]:
         for label, way in ways.items():
             runs[label].append(BATCH / seconds(way))
     best = [max(rate.values()) for rate in rates]
+    torchs = [rate["torch"] for rate in rates]
     reached = [rate / BATCH * flops[OURS] / 1e9 for rate in runs[OURS]]
     of_peer = statistics.median(runs[PEER]) / BATCH * flops[PEER] / 1e9
     of_plain = statistics.median(runs[PLAIN]) / BATCH * flops[PEER] / 1e9
-    torchs = statistics.median(rate["torch"] for rate in rates)
     notes = [
         f"{flops[OURS] / 1e12:.2f} TFLOP a step beside {flops[PEER] / 1e12:.2f}",
-        f"float32 products: {statistics.median(best):.0f} GFLOP/s, torch's own {torchs:.0f}",
+        f"float32 products: {statistics.median(best):.0f} GFLOP/s, "
+        f"torch's own {statistics.median(torchs):.0f}",
         f"reached: {statistics.median(reached):.0f} GFLOP/s, the straightforward form "
         f"{of_peer:.0f}, with layers as torch has them {of_plain:.0f}",
     ]
     details = {"flops": flops, "product_rates": rates}
-    reaches, product = "reached by the step", "a float32 product"
-    share = {reaches: reached, product: best}
+    reaches, own, product = "reached by the step", "torch's float32 product", "the fastest product"
     return [
         Result("pretrain_step", "pairs a second", OURS, PLAIN, TARGET, runs,
                notes=notes, details=details),
         Result("pretrain_step.same_layers", "pairs a second", OURS, PEER, TARGET, runs),
-        Result("pretrain_step.share", "GFLOP/s", reaches, product, SHARE, share),
+        Result("pretrain_step.share", "GFLOP/s", reaches, own, SHARE,
+               {reaches: reached, own: torchs}),
+        Result("pretrain_step.share_of_fastest", "GFLOP/s", reaches, product, SHARE,
+               {reaches: reached, product: best}),
     ]  # fmt: skip
 
 

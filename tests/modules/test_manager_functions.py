@@ -90,6 +90,15 @@ def test_weighted_sum_of_rows_for_all_and_rows_by_sample(shape: tuple[int, ...])
     assert torch.equal(weighted_sum(rows, weights, scale, shift), expected)
 
 
+def test_weighted_sum_keeps_its_bits_under_autocast() -> None:
+    rows = [torch.randn(BATCH, POSITIONS, WIDTH) for _ in range(EXPERTS)]
+    weights = torch.softmax(torch.randn(BATCH, EXPERTS, POSITIONS), dim=1)
+    ones, zeros = torch.ones(EXPERTS, WIDTH), torch.zeros(EXPERTS, WIDTH)
+    expected = weighted_sum(rows, weights, ones, zeros)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(weighted_sum(rows, weights, ones, zeros), expected)
+
+
 def test_noisy_sum_where_a_weight_vanishes() -> None:
     scores = torch.tensor([0.0, 200.0, 0.0]).view(1, EXPERTS, 1, 1).requires_grad_()
     temperature = torch.ones(1, requires_grad=True)

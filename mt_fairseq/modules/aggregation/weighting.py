@@ -27,8 +27,10 @@ def weighted_sum(rows: Sequence[Tensor], weights: Tensor, scale: Tensor, shift: 
         return total
     if weights.dim() == 3:  # one for all channels of a token: every expert's state is read once
         total = weights.transpose(1, 2) @ shift
-        for row, own, weight in zip(rows, scale, weights.unbind(1), strict=True):
-            total.addcmul_(row, weight[..., None] * own)
+        for i, (row, own, weight) in enumerate(zip(rows, scale, weights.unbind(1), strict=True)):
+            factor = weight[..., None] * own
+            # the first in memory of its own: under autocast the product above has too few bits
+            total = total.addcmul_(row, factor) if i else torch.addcmul(total, row, factor)
         return total
     total = torch.zeros_like(weights[:, 0])
     for row, own, offset, weight in zip(rows, scale, shift, weights.unbind(1), strict=True):

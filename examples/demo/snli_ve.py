@@ -15,7 +15,7 @@ class SnliVeDemo(LabelDemo):
     """Hypotheses in SNLI-VE's files about pictures in Flickr30K's."""
 
     name = "snli_ve"
-    updates = 3600
+    updates = 1600
     noun = "hypotheses"
 
     @property

@@ -28,9 +28,11 @@ def weighted_sum(rows: Sequence[Tensor], weights: Tensor, scale: Tensor, shift: 
     if weights.dim() == 3:  # one for all channels of a token: every expert's state is read once
         total = weights.transpose(1, 2) @ shift
         for i, (row, own, weight) in enumerate(zip(rows, scale, weights.unbind(1), strict=True)):
-            factor = weight[..., None] * own
+            weight = weight[..., None]
+            # torch is slow where an operand has one channel for all, but one row may serve many
+            factors = (row * own, weight) if len(row) < len(weight) else (row, weight * own)
             # the first in memory of its own: under autocast the product above has too few bits
-            total = total.addcmul_(row, factor) if i else torch.addcmul(total, row, factor)
+            total = total.addcmul_(*factors) if i else torch.addcmul(total, *factors)
         return total
     total = torch.zeros_like(weights[:, 0])
     for row, own, offset, weight in zip(rows, scale, shift, weights.unbind(1), strict=True):

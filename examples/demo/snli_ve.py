@@ -15,7 +15,7 @@ class SnliVeDemo(LabelDemo):
     """Hypotheses in SNLI-VE's files about pictures in Flickr30K's."""
 
     name = "snli_ve"
-    updates = 1600
+    updates = 1200
     noun = "hypotheses"
 
     @property

@@ -52,6 +52,18 @@ def test_statements_about_one_picture(maker, truth: bool) -> None:
     assert min(kinds.values()) > DRAWS / 20 and len(kinds) == 4
 
 
+def test_the_words_of_a_count_tell_little_of_its_truth() -> None:
+    labels: dict[str, list[int]] = {}
+    for i in range(4_000):
+        scene, truth = sample_scene(rng_of(4, "scene", i), "train"), i % 2
+        text = (contradicted, entailed)[truth](rng_of(4, "claim", i), scene)
+        if text.endswith(" in the picture"):
+            labels.setdefault(text, [0, 0])[truth] += 1
+    counted = sum(map(sum, labels.values()))
+    assert counted > 1_000
+    assert sum(map(max, labels.values())) / counted < 0.6  # 0.5 for words that tell nothing
+
+
 def test_what_no_picture_settles_speaks_of_a_thing_that_is_there() -> None:
     for i in range(DRAWS):
         scene = sample_scene(rng_of(2, "scene", i), "train")

@@ -13,7 +13,7 @@ import numpy as np
 
 from examples.demo.world.facts import Description, exactly, with_article
 from examples.demo.world.questions import absent, describe
-from examples.demo.world.scene import COLORS, SHAPES, Scene, pick
+from examples.demo.world.scene import COLORS, SHAPES, Scene, pick, sample_scene
 
 _UNSEEN = (
     "is old",
@@ -59,10 +59,15 @@ def _claim_exists(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
 
 def _claim_count(rng: np.random.Generator, scene: Scene, truth: bool) -> str:
     what = pick(rng, (Description(), Description(kind="digit"), Description(kind="shape")))
-    number = what.count(scene)
-    if not truth:
-        number = pick(rng, [n for n in range(4) if n != number])
+    number = what.count(scene) if truth else _another_count(rng, scene, what)
     return f"There {'is' if number == 1 else 'are'} {what.counted(number)} in the picture"
+
+
+def _another_count(rng: np.random.Generator, scene: Scene, what: Description) -> int:
+    """How many there are in some other scene, so that false numbers are as usual as true ones."""
+    while (number := what.count(sample_scene(rng, scene.hands))) == what.count(scene):
+        pass
+    return number
 
 
 def _claim_color(rng: np.random.Generator, scene: Scene, truth: bool) -> str:

@@ -20,7 +20,7 @@ class Settings:
 
     image_size: int = 64  # pixels
     batch_size: int = 32
-    pretraining_updates: int = 2400
+    pretraining_updates: int = 1600
     pretraining_lr: float = 1e-3
     finetuning_updates: int | None = None  # None: the task's own
     finetuning_lr: float | None = None

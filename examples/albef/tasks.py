@@ -61,7 +61,7 @@ class AlbefRetrieval(AlbefDemo, RetrievalDemo):
     """Contrast with the momentum model and matching with hard negatives."""
 
     # most of what the contrast learns, it learns here
-    training = Training("retrieval", "albef_retrieval", 800, 6e-4)
+    training = Training("retrieval", "albef_retrieval", 1200, 1e-3)
 
 
 class AlbefSnliVe(AlbefDemo, SnliVeDemo):

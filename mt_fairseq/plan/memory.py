@@ -25,17 +25,19 @@ class Memory:
         buffer: gradients on their way between processes.
         sample: activations of one sample, what lives for a moment included.
         gathered: of one sample of each process, where all collect the encoded pictures of all.
+        momentum: a momentum model and its queues.
     """
 
     parameters: float
     buffer: float
     sample: float
     gathered: float = 0.0
+    momentum: float = 0.0
 
     @property
     def fixed(self) -> float:
         """Whatever the batch."""
-        return self.parameters + self.buffer + OVERHEAD
+        return self.parameters + self.buffer + self.momentum + OVERHEAD
 
     def of_batch(self, micro: int) -> float:
         """All of it with ``micro`` samples a process."""
@@ -53,6 +55,7 @@ def estimate(
     precision: str,
     gpus: int,
     picture_elements: int = 0,
+    momentum: float = 0.0,
 ) -> Memory:
     """Memory of a model with so many parameters.
 
@@ -64,6 +67,7 @@ def estimate(
         gpus: processes.
         picture_elements: of one layer of an encoded picture, where every process collects those of
             all: the layer and its gradient are there at a time.
+        momentum: bytes of a momentum model and its queues.
     """
     size = ACTIVATION_BYTES[precision]
     return Memory(
@@ -71,4 +75,5 @@ def estimate(
         buffer=min(BUFFER, parameters) * size if gpus > 1 else 0.0,
         sample=activations * MOMENTARY,
         gathered=2.0 * gpus * picture_elements * size if gpus > 1 else 0.0,
+        momentum=momentum,
     )

@@ -22,6 +22,7 @@ class Passes:
         heads: the rows that each head sees.
         gathers: whether every process collects the encoded pictures of all.
         contrasts: whether samples of a batch are compared with each other.
+        teacher: what the momentum model runs besides, without a backward pass.
     """
 
     texts: float
@@ -31,15 +32,30 @@ class Passes:
     heads: dict[str, int] = field(default_factory=dict)
     gathers: bool = False
     contrasts: bool = False
+    teacher: Passes | None = None
 
 
-def passes_of(recipe: Recipe, tokens: int) -> Passes:
-    """Those of a recipe with texts of ``tokens``; UserError for a task without an entry."""
-    if recipe.task not in PASSES:
+PassesOf = Callable[[Recipe, int], Passes]
+"""Passes of a recipe with texts of so many tokens."""
+
+
+def passes_of(recipe: Recipe, tokens: int, table: dict[str, PassesOf] | None = None) -> Passes:
+    """Those of a recipe with texts of ``tokens``; UserError for a task without an entry.
+
+    ``table`` has the tasks of another family of models.
+    """
+    table = PASSES if table is None else table
+    if recipe.task not in table:
         raise UserError(
-            f"{recipe.path}: of task {recipe.task}; plans exist for {', '.join(PASSES)}"
+            f"{recipe.path}: {recipe.architecture} has no plan for task {recipe.task}; there are "
+            f"plans for {', '.join(table)}"
         )
-    return PASSES[recipe.task](recipe, tokens)
+    return table[recipe.task](recipe, tokens)
+
+
+def masked_words(recipe: Recipe, tokens: int) -> int:
+    """Words of a text that MLM predicts, at least one."""
+    return max(1, round(recipe.option("task", "mask_prob", 0.15) * (tokens - SPECIAL_TOKENS)))
 
 
 def _one_picture(recipe: Recipe, tokens: int) -> Passes:
@@ -54,13 +70,12 @@ def _pretraining(recipe: Recipe, tokens: int) -> Passes:
     """A masked and a whole text; ITM exchanges the picture of every second text."""
     negatives = str(recipe.option("task", "itm_negatives", "dataset"))
     exchanged = {"dataset": (1.5, 2.0)}.get(negatives, (1.0, 1.0))
-    words = recipe.option("task", "mask_prob", 0.15) * (tokens - SPECIAL_TOKENS)
     return Passes(
         texts=2,
         images=exchanged[0],
         pairs=1 + (3 if negatives == "hard" else 1),
         most_images=exchanged[1],
-        heads={"mlm": max(1, round(words)), "itm": 3 if negatives == "hard" else 1},
+        heads={"mlm": masked_words(recipe, tokens), "itm": 3 if negatives == "hard" else 1},
         gathers=bool(recipe.option("task", "global_negatives", False)),
         contrasts=bool(recipe.option("task", "itc", False)),
     )
@@ -76,7 +91,7 @@ def _retrieval(recipe: Recipe, tokens: int) -> Passes:
     return Passes(1, 1, 3, 1, heads={"itm": 3}, gathers=gathers, contrasts=True)
 
 
-PASSES: dict[str, Callable[[Recipe, int], Passes]] = {
+PASSES: dict[str, PassesOf] = {
     "vqa": _one_picture,
     "snli_ve": _one_picture,
     "nlvr2": _two_pictures,

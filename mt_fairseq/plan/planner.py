@@ -11,8 +11,15 @@ from mt_fairseq.analysis.flops import Inputs, build_on_meta, count_parameters
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef import AlbefModel
 from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.plan.albef import (
+    ALBEF_PASSES,
+    VOCABULARY,
+    count_albef_head,
+    count_albef_parts,
+    momentum_bytes,
+)
 from mt_fairseq.plan.batches import Batches, Schedule, choose_batches, make_schedule
-from mt_fairseq.plan.counting import Cost, count_head, count_parts
+from mt_fairseq.plan.counting import Cost, PartCosts, count_head, count_parts
 from mt_fairseq.plan.memory import GB, Memory, estimate
 from mt_fairseq.plan.passes import CLASSES, Passes, passes_of
 from mt_fairseq.plan.recipe import CHECKPOINTING, Recipe
@@ -51,9 +58,10 @@ class Plan:
         recipe, data, passes: what it is made of.
         image_size: (height, width) in pixels.
         tokens: of a text.
-        parameters: of the model with its heads.
+        parameters: of the model with its heads, a momentum model apart.
         batches, schedule, memory: the results.
-        operations: floating-point ones a sample, forward, backward, and what runs again.
+        operations: floating-point ones a sample: forward, backward, what runs again, and the
+            momentum model's.
     """
 
     recipe: Recipe
@@ -74,13 +82,14 @@ class Plan:
 
 
 def read_data(recipe: Recipe, samples: int | None) -> Data:
-    """From the recipe's data-bin if it names one, else RoBERTa's vocabulary and the papers' labels.
+    """From the recipe's data-bin, or else the encoder's vocabulary and the papers' labels.
 
     Raises UserError for a data-bin that is none, or splits that it lacks.
     """
     if recipe.data is None:
         classes = CLASSES.get(recipe.task)
-        return Data(samples, Inputs().vocabulary, classes, "--samples" if samples else "unknown")
+        vocabulary = VOCABULARY if is_albef(recipe) else Inputs().vocabulary
+        return Data(samples, vocabulary, classes, "--samples" if samples else "unknown")
     from mt_fairseq.data.data_bin import DataBin
 
     data_bin = DataBin(recipe.data)
@@ -98,30 +107,26 @@ def read_data(recipe: Recipe, samples: int | None) -> Data:
 def make_plan(recipe: Recipe, data: Data, gpus: int, memory: float) -> Plan:
     """Plan a recipe for ``gpus`` devices of ``memory`` bytes each.
 
-    Raises UserError for ALBEF, or if the options of the model don't fit together, or one sample
-    doesn't fit.
+    Raises UserError if the options of the model don't fit together, or one sample doesn't fit.
     """
-    if issubclass(MODEL_REGISTRY[recipe.architecture], AlbefModel):
-        raise UserError(
-            f"{recipe.path.name}: {recipe.architecture}: plans exist for ManagerTower, BridgeTower "
-            "and METER; ALBEF's momentum model and queues are not counted"
-        )
     wanted = recipe.effective_batch(gpus)  # what is wrong with the recipe, before the counting
     size = recipe.option("task", "image_size", None)
     image_size = parse_image_size(size) if size else DEFAULT_IMAGE_SIZE
     tokens = int(recipe.option("task", "max_text_len", DEFAULT_MAX_TEXT_LEN))
     tokens = int(recipe.model_options.get("text_length", 0)) or tokens
-    passes = passes_of(recipe, tokens)
+    passes = passes_of(recipe, tokens, ALBEF_PASSES if is_albef(recipe) else None)
     inputs = Inputs(image_size, tokens, data.vocabulary)
-    model, costs = _count(recipe, data, passes, inputs)
+    model, step = _count(recipe, data, passes, inputs)
     parameters = count_parameters(model)
-    most = costs[1]
+    most = step.most
     pictures = model.image_positions * model.network.width if passes.gathers else 0
     activations = most.kept + most.momentary
-    needs = estimate(parameters, activations, recipe.precision, gpus, pictures)
+    taught = momentum_bytes(model) if passes.teacher else 0
+    needs = estimate(parameters, activations, recipe.precision, gpus, pictures, taught)
     largest = needs.largest_batch(memory)
     if not largest:
-        saving = "" if recipe.checkpointing else f"+{CHECKPOINTING}=true, "
+        has_none = recipe.checkpointing or is_albef(recipe)
+        saving = "" if has_none else f"+{CHECKPOINTING}=true, "
         raise UserError(
             f"one sample of {recipe.path.name} needs {needs.of_batch(1) / GB:.1f} GB on a GPU, and "
             f"--memory is {memory / GB:g}: take larger GPUs, bf16, {saving}or a lower "
@@ -131,22 +136,29 @@ def make_plan(recipe: Recipe, data: Data, gpus: int, memory: float) -> Plan:
         largest = min(largest, max(1, recipe.contrasted(gpus) // gpus))
     batches = choose_batches(wanted, gpus, largest)
     schedule = plan_schedule(recipe, data, batches)
-    operations = costs[0].operations * BACKWARD + costs[0].repeated
     return Plan(
-        recipe, data, passes, image_size, tokens, parameters, batches, schedule, needs, operations
-    )
+        recipe, data, passes, image_size, tokens, parameters, batches, schedule, needs,
+        step.operations,
+    )  # fmt: skip
 
 
 def make_other_plan(plan: Plan, memory: float) -> Plan | None:
     """The same with checkpointed activations where ``plan`` has none, and the reverse.
 
-    None if one sample doesn't fit.
+    None if one sample doesn't fit, or the model has no such option (ALBEF).
     """
+    if is_albef(plan.recipe):
+        return None
     recipe = plan.recipe.with_checkpointing(not plan.recipe.checkpointing)
     try:
         return make_plan(recipe, plan.data, plan.batches.gpus, memory)
     except UserError:
         return None
+
+
+def is_albef(recipe: Recipe) -> bool:
+    """Whether the recipe trains an ALBEF."""
+    return issubclass(MODEL_REGISTRY[recipe.architecture], AlbefModel)
 
 
 def plan_schedule(recipe: Recipe, data: Data, batches: Batches) -> Schedule:
@@ -166,16 +178,62 @@ def plan_schedule(recipe: Recipe, data: Data, batches: Batches) -> Schedule:
     return schedule
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What a training step costs.
+
+    Attributes:
+        mean, most: of an average sample and of one in the worst batch.
+        taught: operations of the momentum model for a sample.
+    """
+
+    mean: Cost
+    most: Cost
+    taught: float
+
+    @property
+    def operations(self) -> float:
+        """A sample's: forward, backward, what runs again, and the momentum model's."""
+        return self.mean.operations * BACKWARD + self.mean.repeated + self.taught
+
+
 def _count(
     recipe: Recipe, data: Data, passes: Passes, inputs: Inputs
-) -> tuple[TwoTowerModel, tuple[Cost, Cost]]:
-    """The model, and the cost of an average sample and of one in the worst batch."""
-    model = build_on_meta(recipe.architecture, inputs, **recipe.model_options)
-    outputs = {"mlm": data.vocabulary, "itm": 2, "itc": 0, recipe.task: data.classes or 2}
-    for name in passes.heads:
-        model.register_classification_head(name, outputs[name])
-    model = model.to(device="meta", dtype=getattr(torch, recipe.precision)).train()
-    parts = count_parts(model, inputs.tokens)
-    heads = [count_head(model, name, rows, LOSS_BYTES) for name, rows in passes.heads.items()]
+) -> tuple[TwoTowerModel, _Step]:
+    """The model without its momentum twin, and the cost of a step."""
+    options = recipe.model_options | ({"distill_alpha": 0.0} if is_albef(recipe) else {})
+    model = build_on_meta(recipe.architecture, inputs, **options)
+    classes = data.classes or 2
+    words = data.vocabulary
+    outputs = {"mlm": words, "itm": 2, "itc": 0, "pairs": 3, "answers": words, recipe.task: classes}
+    with torch.device("meta"):
+        for name in passes.heads:
+            model.register_classification_head(name, outputs[name])
+    model = model.to(dtype=getattr(torch, recipe.precision)).train()
+    parts = count_parts_of(model, inputs.tokens)
+    mean, most = _sums(model, parts, passes, inputs.tokens)
+    taught = 0.0
+    if passes.teacher:
+        taught = _sums(model, parts, passes.teacher, inputs.tokens)[0].operations
+    return model, _Step(mean, most, taught)
+
+
+def _sums(model: TwoTowerModel, parts: PartCosts, passes: Passes, tokens: int) -> tuple[Cost, Cost]:
+    """Of an average sample, and of one in the worst batch."""
+    heads = [count_head_of(model, name, rows, tokens) for name, rows in passes.heads.items()]
     rest = sum(heads, parts.text * passes.texts + parts.pair * passes.pairs)
-    return model, (rest + parts.image * passes.images, rest + parts.image * passes.most_images)
+    return rest + parts.image * passes.images, rest + parts.image * passes.most_images
+
+
+def count_parts_of(model: TwoTowerModel, tokens: int) -> PartCosts:
+    """The parts of any family's model."""
+    if isinstance(model, AlbefModel):
+        return count_albef_parts(model, tokens)
+    return count_parts(model, tokens)
+
+
+def count_head_of(model: TwoTowerModel, name: str, rows: int, tokens: int) -> Cost:
+    """A head of any family's model."""
+    if isinstance(model, AlbefModel):
+        return count_albef_head(model, name, rows, tokens, LOSS_BYTES)
+    return count_head(model, name, rows, LOSS_BYTES)

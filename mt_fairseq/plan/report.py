@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mt_fairseq.plan.albef import ANSWER_TOKENS, ANSWERS
 from mt_fairseq.plan.memory import FRAGMENTS, GB, MOMENTARY, OVERHEAD, PARAMETER_BYTES
-from mt_fairseq.plan.planner import Plan
+from mt_fairseq.plan.planner import Plan, is_albef
 from mt_fairseq.plan.recipe import CHECKPOINTING, WORLD_SIZE
 
 WIDTH = 18
@@ -37,7 +38,10 @@ def report(plan: Plan, other: Plan | None, available: float, tflops: float) -> s
         _line("warm-up", f"{plan.schedule.warmup:,} updates"),
         _line("memory", _memory(plan)),
         _line("time", f"{_time(plan.hours(tflops))}; {plan.operations / 1e12:.3g} TFLOP a sample"),
-        _line("checkpointing", _checkpointing(plan, other, tflops)),
+    ]
+    if not is_albef(recipe):  # which has no such option
+        lines.append(_line("checkpointing", _checkpointing(plan, other, tflops)))
+    lines += [
         "",
         f"add: {' '.join(overrides(plan))}",
         "",
@@ -123,11 +127,16 @@ def assumptions(plan: Plan, tflops: float) -> str:
     size = PARAMETER_BYTES[plan.recipe.precision]
     half = "" if plan.recipe.precision == "float32" else ", and half-precision copies"
     buffer = "; a buffer of gradients between GPUs" if plan.memory.buffer else ""
+    if plan.passes.teacher:
+        buffer += "\n- the momentum model in float32, and its queues; its passes keep nothing"
+    answers = (
+        f", {ANSWERS} answers of {ANSWER_TOKENS} each" if "answers" in plan.passes.heads else ""
+    )
     return f"""\
 Batches and updates are exact; memory and time are estimates:
 - all parameters trained, {size} bytes each: weight, gradient, AdamW's two moments{half}{buffer}
 - activations: {_activations(plan)}, counted tensor by tensor
   with fused attention, times {MOMENTARY:g} for what lives for a moment
-- all texts {plan.tokens} tokens long; shorter ones take less of both
+- all texts {plan.tokens} tokens long{answers}; shorter ones take less of both
 - {OVERHEAD / GB:g} GB for the device's context; {FRAGMENTS:.0%} of the device left free
 - {tflops:g} TFLOP/s sustained on each GPU (--tflops), and a data loader that keeps up"""

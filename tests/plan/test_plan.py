@@ -257,7 +257,7 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
     path.write_text(text)
     printed = plan(capsys, path, "--gpus", 3, "--memory", 8)
     assert "96 = 3 x 32 x 1, the recipe's" in printed
-    assert "1,800 in all (an epoch's: name task.data=DATA-BIN or --samples N)" in printed
+    assert "1,200 in all (an epoch's: name task.data=DATA-BIN or --samples N)" in printed
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,8 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
             "Error parsing override 'nonsense'",
         ),
         (
-            ["albef/snli_ve", "--gpus", "1", "--memory", "8"],
-            "albef_base: plans exist for ManagerTower, BridgeTower and METER",
+            ["albef/nlvr2_pairs", "model._name=meter_base", "--gpus", "1", "--memory", "8"],
+            "meter_base has no plan for task albef_pairs; there are plans for vqa, snli_ve",
         ),
         ([TINY[0], "task.data=/none", "--gpus", "1", "--memory", "8"], "no such data-bin"),
         ([TINY[0], "+model.hidden_size=767", "--gpus", "1", "--memory", "8"], "--hidden-size 767"),

@@ -25,23 +25,32 @@ def warm_up() -> None:
 
 def main(config: str, batch: int, overrides: list[str]) -> None:
     from mt_fairseq.analysis.flops import Inputs, build_random
+    from mt_fairseq.models.albef import AlbefModel
     from mt_fairseq.optim.adamw import AdamW
     from mt_fairseq.plan.recipe import read_recipe
 
     recipe = read_recipe(config, overrides)
+    albef = "distill_alpha" in recipe.model_options
+    words, classes = (30_522, 3) if albef else (50_265, 3129)
+    options = recipe.model_options
+    if albef:  # its twin comes after the head
+        options["distill_alpha"] = 0.0
     side, tokens = int(recipe.cfg.task.image_size), int(recipe.cfg.task.max_text_len)
     warm_up()
     before = peak_memory()
-    inputs = Inputs((side, side), tokens)
-    model = build_random(recipe.architecture, inputs, **recipe.model_options).train()
-    model.register_classification_head("vqa", 3129)
-    optimizer = AdamW(model.parameters(), lr=1e-3)
+    model = build_random(recipe.architecture, Inputs((side, side), tokens, words), **options)
+    model.train().register_classification_head(recipe.task, classes)
+    if isinstance(model, AlbefModel):
+        model.cfg.distill_alpha, model.cfg.constant_alpha = 0.4, True
+        model.add_twin()
+    optimizer = AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     texts = torch.full((batch, tokens), 5)
     images = torch.zeros(batch, 1, 3, side, side, dtype=torch.uint8)
-    scores = torch.zeros(batch, 3129)
-    for _ in range(2):
-        logits = model(texts, images, classification_head_name="vqa").logits
-        F.binary_cross_entropy_with_logits(logits.float(), scores).backward()
+    scores = torch.zeros(batch, classes)
+    for update in range(2):
+        model.set_num_updates(update)
+        output = model(texts, images, classification_head_name=recipe.task)
+        F.binary_cross_entropy_with_logits(output.logits.float(), scores).backward()
         optimizer.step()
         optimizer.zero_grad()
     print(peak_memory() - before)

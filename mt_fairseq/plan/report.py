@@ -129,9 +129,8 @@ def assumptions(plan: Plan, tflops: float) -> str:
     buffer = "; a buffer of gradients between GPUs" if plan.memory.buffer else ""
     if plan.passes.teacher:
         buffer += "\n- the momentum model in float32, and its queues; its passes keep nothing"
-    answers = (
-        f", {ANSWERS} answers of {ANSWER_TOKENS} each" if "answers" in plan.passes.heads else ""
-    )
+    decodes = "answers" in plan.passes.heads
+    answers = f", {ANSWERS} answers a question of {ANSWER_TOKENS} tokens" if decodes else ""
     return f"""\
 Batches and updates are exact; memory and time are estimates:
 - all parameters trained, {size} bytes each: weight, gradient, AdamW's two moments{half}{buffer}

@@ -15,7 +15,7 @@ class Nlvr2Demo(LabelDemo):
     """Sentences in NLVR2's files, each true of half of its pairs of pictures."""
 
     name = "nlvr2"
-    updates = 700
+    updates = 1200
     lr = 2e-4
     noun = "pairs of pictures"
 

@@ -13,6 +13,7 @@ _SHOWN = {
     "loss": "loss {:.2f}",
     "mlm_accuracy": "masked words right {:.0f} %",
     "itm_accuracy": "matching right {:.0f} %",
+    "batch_image_r1": "own picture found {:.0f} %",
     "vqa_score": "VQA score {:.1f} %",
     "accuracy": "right {:.1f} %",
 }

@@ -32,11 +32,13 @@ def training(name: str, folder: Path) -> Stage:
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_configurations_are_the_demonstration(name: str, tmp_path: Path) -> None:
     cfg = read_recipe(f"{name}/managertower_tiny", ["task.data=x"]).cfg
-    said = dict(pairwise(training(name, tmp_path).command))
+    command = training(name, tmp_path).command
+    said = dict(pairwise(command))
     groups = {
         "--image-size": cfg.task,
         "--max-text-len": cfg.task,
         "--mask-prob": cfg.task,
+        "--itm-negatives": cfg.task,
         "--train-transform": cfg.task,
         "--dropout": cfg.model,
         "--manager-noise": cfg.model,
@@ -49,6 +51,7 @@ def test_tiny_configurations_are_the_demonstration(name: str, tmp_path: Path) ->
     }
     assert (said["--arch"], said["--task"]) == (cfg.model._name, cfg.task._name)
     assert float(said["--lr"]) == cfg.optimization.lr[0]
+    assert ("--itc" in command) == cfg.task.get("itc", False)
     for option, group in groups.items():
         if option in said:
             value = group[option[2:].replace("-", "_")]

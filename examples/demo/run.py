@@ -32,8 +32,15 @@ from mt_fairseq.errors import UserError, cli_entry
 DEMOS: dict[str, type[Demo]] = {
     kind.name: kind for kind in (VqaDemo, SnliVeDemo, Nlvr2Demo, RetrievalDemo)
 }
-NUMBERS = ("image_size", "batch_size", "pretraining_updates", "pretraining_lr",
-           "finetuning_updates", "finetuning_lr")  # fmt: skip
+NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {  # settings, all above 0
+    "image_size": (int, "pixels of a picture's side"),
+    "batch_size": (int, "texts an update"),
+    "pretraining_updates": (int, "updates of pre-training"),
+    "pretraining_lr": (float, "its highest learning rate"),
+    "finetuning_updates": (int, "updates of the task"),
+    "finetuning_lr": (float, "its highest learning rate"),
+    "seed": (int, "of all trainings"),
+}
 USER_VOCAB_SIZE = 8000  # symbols for real text; the generated world has 80 words
 
 
@@ -47,14 +54,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder of the run")
     parser.add_argument("--raw", type=Path, help="your own folder in VQA v2 format (vqa)")
     parser.add_argument("--fresh", action="store_true", help="start over, removing --out")
-    parser.add_argument("--image-size", type=int, default=default.image_size, help="pixels")
-    parser.add_argument("--batch-size", type=int, default=default.batch_size)
-    parser.add_argument("--pretraining-updates", type=int, default=default.pretraining_updates)
-    parser.add_argument("--pretraining-lr", type=float, default=default.pretraining_lr)
-    parser.add_argument("--finetuning-updates", type=int, help="default: the task's")
-    parser.add_argument("--finetuning-lr", type=float, help="default: the task's")
-    parser.add_argument("--vocab-size", type=int, help="symbols of the tokenizer")
+    for name, (kind, what) in NUMBERS.items():
+        usual = getattr(default, name)
+        told = f"{what} (default: {usual or 'of the task'})"
+        parser.add_argument(_option(name), type=kind, default=usual, help=told)
+    told = f"symbols of the tokenizer (default: {default.vocab_size}; {USER_VOCAB_SIZE} with --raw)"
+    parser.add_argument("--vocab-size", type=int, help=told)
     return parser.parse_args(argv)
+
+
+def _option(setting: str) -> str:
+    return "--" + setting.replace("_", "-")
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -62,7 +72,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     for name in NUMBERS:
         value = getattr(args, name)
         if value is not None and value <= 0:
-            raise UserError(f"--{name.replace('_', '-')} {value}: must be above 0")
+            raise UserError(f"{_option(name)} {value}: must be above 0")
     if args.raw and args.task != VqaDemo.name:
         raise UserError(
             f"--raw {args.raw}: goes with --task vqa; for your own files of {args.task} take the "

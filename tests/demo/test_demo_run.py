@@ -96,6 +96,7 @@ def test_whole_run_on_a_folder_of_ones_own(world: Path, tmp_path: Path) -> None:
         sys.executable, str(ROOT / "examples" / "demo" / "run.py"),
         "--raw", str(world), "--out", str(out), "--vocab-size", "200", "--image-size", "32",
         "--batch-size", "16", "--pretraining-updates", "2", "--finetuning-updates", "2",
+        "--seed", "7",
     ]  # fmt: skip
     texts = []
     for _ in range(2):
@@ -111,6 +112,7 @@ def test_whole_run_on_a_folder_of_ones_own(world: Path, tmp_path: Path) -> None:
     table = (folder / "table.md").read_text()
     assert table in texts[0] and table in texts[1]
     assert texts[1].count("done before") == len(stages)
+    assert texts[0].count(" --seed 7 ") == 2, "both trainings"
     assert texts[0].count("$ fairseq-train") == 2 and texts[0].count("$ fairseq-generate") == 2
     for name in ("pretraining", "vqa"):
         assert any((out / "tensorboard" / name).rglob("events.out.tfevents*"))

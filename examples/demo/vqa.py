@@ -11,7 +11,7 @@ class VqaDemo(LabelDemo):
     """Questions in VQA v2's files; an answer's credit is the VQA accuracy."""
 
     name = "vqa"
-    updates = 1800
+    updates = 1000
     criterion = "vqa"
     scoring = "vqa_accuracy"
     metric = "VQA accuracy"

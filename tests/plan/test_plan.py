@@ -268,7 +268,7 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
     path.write_text(text)
     printed = plan(capsys, path, "--gpus", 3, "--memory", 8)
     assert "96 = 3 x 32 x 1, the recipe's" in printed
-    assert "1,800 in all (an epoch's: name task.data=DATA-BIN or --samples N)" in printed
+    assert "1,000 in all (an epoch's: name task.data=DATA-BIN or --samples N)" in printed
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
+from mt_fairseq.interrupts import interrupts_kept
+
 
 class UserError(ValueError):
     """A mistake in input, options or files; its one line names the thing and the remedy."""
@@ -52,7 +54,8 @@ def cli_entry(main: Callable[[list[str] | None], int | None]) -> Callable[[], in
 
     def run() -> int:
         try:
-            return main(None) or 0
+            with interrupts_kept():
+                return main(None) or 0
         except UserError as error:
             print(f"error: {last_line(error)}", file=sys.stderr)
             return 2

@@ -50,7 +50,8 @@ def install_excepthook() -> None:
 
 
 def cli_entry(main: Callable[[list[str] | None], int | None]) -> Callable[[], int]:
-    """Turn ``main(argv)`` into a console entry: exit code 2 and one line for a UserError."""
+    """Turn ``main(argv)`` into a console entry: one line and exit code 2 for a UserError, 130 for
+    Ctrl-C."""
 
     def run() -> int:
         try:

@@ -41,7 +41,8 @@ def ranking_log(matching: Matching) -> dict[str, Tensor]:
     Unlike accuracy it hangs on no threshold, which hard negatives shift: 50 % are ranked right
     without looking. Equal scores count half.
     """
-    true, *negatives = (matching.logits[:, 1] - matching.logits[:, 0]).float().chunk(3)
+    logits = matching.logits.float()  # before the difference, which half precision rounds
+    true, *negatives = (logits[:, 1] - logits[:, 0]).chunk(3)
     margins = torch.cat([true - negative for negative in negatives])
     exists = (matching.weights[len(true) :] > 0).float()
     return {

@@ -35,7 +35,7 @@ class AlbefVqaCriterion(FairseqCriterion):
         tokens = sample["net_input"]["answer_tokens"]
         pad = self.task.source_dictionary.pad()
         by_answer = answer_losses(output.logits, tokens, pad, output.teacher_logits, output.alpha)
-        loss = (sample["answer_weights"] * by_answer).sum()
+        loss = (sample["answer_weights"].to(by_answer) * by_answer).sum()
         log = {
             "loss": loss.detach(),
             "alpha": output.alpha * sample["nsentences"],

@@ -11,6 +11,7 @@ import torch
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.data.columns import ANSWER_WEIGHT
 from mt_fairseq.data.image_text_dataset import Sample
+from mt_fairseq.data.measured import measured
 from mt_fairseq.data.vqa_dataset import VqaDataset
 
 
@@ -19,7 +20,7 @@ class AnswerDataset(VqaDataset):
 
     - ``net_input``: ``answer_tokens`` (A, L) <s> answer </s>, padded, and ``answer_rows`` (A,), the
       question of each.
-    - ``answer_weights`` (A,): the share of a question's annotators who gave it, times the
+    - ``answer_weights`` (A,) float64: the share of a question's annotators who gave it, times the
       question's own weight where the split has such a column (a half for Visual Genome's).
 
     Questions without answers have neither.
@@ -67,7 +68,7 @@ class AnswerDataset(VqaDataset):
             weights = [weight for sample in samples for weight in sample["given"].values()]
             batch["net_input"]["answer_tokens"] = self.pad(answers)
             batch["net_input"]["answer_rows"] = torch.tensor(rows)
-            batch["answer_weights"] = torch.tensor(weights)
+            batch["answer_weights"] = measured(weights)
         if self.text_target:
             best = [next(iter(sample["given"]), None) for sample in samples]
             nothing = torch.tensor([self.dictionary.pad()])

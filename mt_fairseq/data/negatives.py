@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mt_fairseq.data.measured import measured
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.split import Split
 from mt_fairseq.errors import UserError
@@ -34,9 +35,6 @@ def draw_other(pictures: np.ndarray, index: int, rng: np.random.Generator) -> in
 
 
 def negative_draws(seed: int, epoch: int, index: int) -> torch.Tensor:
-    """(2,) uniform in [0, 1): they choose the hard negative image and the hard negative text.
-
-    float64, so that fairseq's half precision leaves them alone.
-    """
+    """(2,) uniform in [0, 1): they choose the hard negative image and the hard negative text."""
     rng = sample_rng(seed, epoch, index, Purpose.HARD_NEGATIVES)
-    return torch.from_numpy(rng.random(2))
+    return measured(rng.random(2))

@@ -8,6 +8,7 @@ import torch
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
+from mt_fairseq.data.measured import measured
 from mt_fairseq.data.negatives import first_pictures
 from mt_fairseq.data.randomness import Purpose, sample_rng
 
@@ -28,8 +29,7 @@ class PairsDataset(ImageTextDataset):
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
         rng = sample_rng(self.seed, self.epoch, index, Purpose.HARD_NEGATIVES)
-        # float64, so that fairseq's half precision leaves them alone
-        sample["draws"] = torch.from_numpy(rng.random(DRAWS))
+        sample["draws"] = measured(rng.random(DRAWS))
         sample["image_group"] = int(self.pictures[index])
         return sample
 

@@ -9,11 +9,12 @@ import torch
 from mt_fairseq.data.classification_dataset import ClassificationDataset
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import Sample
+from mt_fairseq.data.measured import MEASURED, measured
 from mt_fairseq.errors import UserError
 
 
 class VqaDataset(ClassificationDataset):
-    """Adds ``answer_scores`` (B, C) float32; the label is that of the majority answer.
+    """Adds ``answer_scores`` (B, C) float64; the label is that of the majority answer.
 
     A question has no label where it has no answers, or its majority answer is no class.
     """
@@ -39,13 +40,13 @@ class VqaDataset(ClassificationDataset):
         sample = super().__getitem__(index)
         if self.has_answers:
             sample["classes"] = torch.as_tensor(self.split.value("labels", index)).long()
-            sample["scores"] = torch.as_tensor(self.split.value("scores", index)).float()
+            sample["scores"] = measured(self.split.value("scores", index))
         return sample
 
     def collater(self, samples: list[Sample]) -> Sample:
         batch = super().collater(samples)
         if batch and self.has_answers:
-            scores = torch.zeros(len(samples), len(self.labels.labels))
+            scores = torch.zeros(len(samples), len(self.labels.labels), dtype=MEASURED)
             for row, sample in enumerate(samples):
                 scores[row, sample["classes"]] = sample["scores"]
             batch["answer_scores"] = scores

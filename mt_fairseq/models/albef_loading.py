@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import (
     HEADS,
     POSITIONS,
@@ -69,13 +70,13 @@ def reconcile_albef(model: AlbefModel, state: State) -> LoadReport:
     queue = take(state, QUEUE)
     saved_twin = take(state, TWIN)
     online = {name: value for name, value in own.items() if not name.startswith((TWIN, QUEUE))}
-    _fit_network(online, state, report)
+    _fit_network(online, state, model.class_names, report)
     if model.twin is not None:
         twin = _part(own, TWIN)
-        if not saved_twin and not model.cfg.stale_teacher:
-            saved_twin = {name: state[name] for name in twin}
         if saved_twin:
-            _fit_network(twin, saved_twin, LoadReport())
+            _fit_network(twin, saved_twin, model.class_names, LoadReport())
+        elif not model.cfg.stale_teacher:
+            saved_twin = {name: state[name] for name in twin}  # which have been fitted above
         state.update({TWIN + name: value for name, value in (saved_twin or twin).items()})
     elif saved_twin:
         report.left_out.append("momentum model")
@@ -96,11 +97,13 @@ def _part(own: Mapping[str, Tensor], prefix: str) -> State:
     return {name[len(prefix) :]: value for name, value in own.items() if name.startswith(prefix)}
 
 
-def _fit_network(own: Mapping[str, Tensor], state: State, report: LoadReport) -> None:
+def _fit_network(
+    own: Mapping[str, Tensor], state: State, names: ClassNames, report: LoadReport
+) -> None:
     """Fit network and heads: of the model, or of its twin."""
     _fit_partners(own, state, report)
     _make_decoder(own, state)
-    reconcile_heads(own, state, report)
+    reconcile_heads(own, state, names, report)
     check_same_network(own, state, SETTINGS, free=(POSITIONS,))
     resize_image_positions(own, state, report)
 

@@ -1,8 +1,9 @@
 """Making any checkpoint of the family fit this model, and saying what was taken.
 
 fairseq resumes and fine-tunes through one strict ``load_state_dict``, so what may differ between
-two runs is reconciled here first: heads, resolution, a second image's token type. Everything else
-must be the same, else the checkpoint is of another architecture: an error that names the setting.
+two runs is reconciled here first: heads and their classes, resolution, a second image's token type.
+Everything else must be the same, else the checkpoint is of another architecture: an error that
+names the setting.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.head_classes import ClassNames, HeadTensors, in_words
 from mt_fairseq.modules.positions import resize_positions
 from mt_fairseq.modules.two_tower import LAYOUT
 
@@ -33,6 +35,7 @@ class LoadReport:
     new: list[str] = field(default_factory=list)  # heads that keep their fresh values
     left_out: list[str] = field(default_factory=list)  # heads that this model lacks
     resized: list[str] = field(default_factory=list)  # tables that changed their size
+    classes: list[str] = field(default_factory=list)  # what became of the rows of each class head
 
     @property
     def fresh_heads(self) -> list[str]:
@@ -41,21 +44,24 @@ class LoadReport:
 
     def __str__(self) -> str:
         parts = [f"{self.loaded} tensors loaded"]
-        for name in ("new", "left_out", "resized"):
+        for name in ("new", "left_out", "resized", "classes"):
             items = getattr(self, name)
             if items:
                 parts.append(f"{name.replace('_', ' ')}: {', '.join(items)}")
         return "checkpoint: " + "; ".join(parts)
 
 
-def reconcile(own: Mapping[str, Tensor], state: dict[str, Tensor]) -> LoadReport:
+def reconcile(own: Mapping[str, Tensor], state: dict[str, Tensor], names: ClassNames) -> LoadReport:
     """Change ``state`` in place so that a model with tensors ``own`` can load it strictly.
+
+    Args:
+        names: the heads' classes.
 
     Raises:
         UserError: a vocabulary or an architecture that differs, named.
     """
     report = LoadReport()
-    reconcile_heads(own, state, report)
+    reconcile_heads(own, state, names, report)
     check_same_network(own, state, SETTINGS, free=(POSITIONS, TOKEN_TYPES))
     resize_image_positions(own, state, report)
     _fit_token_types(own, state, report)
@@ -72,35 +78,60 @@ def _head_of(name: str) -> str | None:
 
 
 def reconcile_heads(
-    own: Mapping[str, Tensor], state: dict[str, Tensor], report: LoadReport
+    own: Mapping[str, Tensor], state: dict[str, Tensor], names: ClassNames, report: LoadReport
 ) -> None:
-    """Drop heads that the model lacks; new heads, and those of other sizes, stay fresh."""
-    ours = _by_head(own)
-    saved = _by_head(state)
+    """Drop heads that the model lacks, move rows to their classes; what is new stays fresh."""
+    ours, saved = _by_head(own), _by_head(state)
     for head in saved.keys() - ours.keys():
         report.left_out.append(f"{head} head")
-    for head in ours.keys() - saved.keys():
-        report.new.append(f"{head} head")
-    for head in ours.keys() & saved.keys():
-        if {k: own[k].shape for k in ours[head]} != {k: state[k].shape for k in saved[head]}:
-            report.new.append(f"{head} head (other number of classes or width)")
-    fresh = _names(report.new)
-    for head, names in saved.items():
-        if head in fresh or head not in ours:
-            for name in names:
-                del state[name]
-    for head in fresh:
-        state.update({name: own[name] for name in ours[head]})
+    for head in sorted(ours):
+        fitted = None
+        if head not in saved:
+            report.new.append(f"{head} head")
+        else:
+            fitted = _fit_head(head, HeadTensors(ours[head], saved[head]), names, report)
+        ours[head] = ours[head] if fitted is None else fitted
+    for tensors in saved.values():
+        for name in tensors:
+            del state[name]
+    for tensors in ours.values():
+        state.update(tensors)
     report.new.sort()
     report.left_out.sort()
 
 
-def _by_head(tensors: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    heads: dict[str, list[str]] = {}
-    for name in tensors:
+def _fit_head(
+    head: str, tensors: HeadTensors, names: ClassNames, report: LoadReport
+) -> dict[str, Tensor] | None:
+    """The checkpoint's head as this run takes it: by the names of its classes, or by its shape."""
+    own, saved = names.own.get(head), names.saved.get(head)
+    if not tensors.named_by(own, saved):
+        if not tensors.same_shapes:
+            report.new.append(f"{head} head (other number of classes or width)")
+            return None
+        if own is not None:
+            report.classes.append(
+                f"{head} head as it was: the checkpoint does not name its classes, whose order is "
+                "taken to be the data's"
+            )
+        return dict(tensors.saved)
+    assert own is not None and saved is not None
+    if not tensors.differ_in_classes_alone:
+        report.new.append(f"{head} head (other width)")
+        return None
+    if not set(own) & set(saved):
+        report.new.append(f"{head} head (no class in common)")
+        return None
+    report.classes.append(f"{head} head, {in_words(own, saved)}")
+    return tensors.moved(own, saved)
+
+
+def _by_head(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    heads: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
         head = _head_of(name)
         if head is not None:
-            heads.setdefault(head, []).append(name)
+            heads.setdefault(head, {})[name] = value
     return heads
 
 

@@ -16,6 +16,7 @@ from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_
 from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compilation
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
 from mt_fairseq.models.head_builders import build_head
+from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import LoadReport, reconcile
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
 from mt_fairseq.models.steps import STEPS
@@ -52,6 +53,7 @@ class TwoTowerModel(BaseFairseqModel):
         self.network = network
         self.heads = nn.ModuleDict()
         self.load_report: LoadReport | None = None
+        self.class_names = ClassNames()
         # ALBEF has no such options
         self.compiled_calls: int | None = 0 if cfg.get("compile") else None
         if cfg.get("checkpoint_activations"):
@@ -270,7 +272,7 @@ class TwoTowerModel(BaseFairseqModel):
         Raises:
             UserError: the checkpoint is of another architecture or vocabulary.
         """
-        self.load_report = reconcile(self.state_dict(), state_dict)
+        self.load_report = reconcile(self.state_dict(), state_dict, self.class_names)
         logger.info(str(self.load_report))
 
     def drop_fresh_heads(self) -> None:

@@ -38,6 +38,11 @@ class TaskState:
     max_text_len: int
     text_cleaning: str | None = None
 
+    @property
+    def head_classes(self) -> dict[str, list[str]]:
+        """Head -> its classes in the order of its rows; a task's own head bears its name."""
+        return {} if self.labels is None else {self.task: self.labels}
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,

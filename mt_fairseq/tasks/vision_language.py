@@ -19,6 +19,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
 from mt_fairseq.freed_memory import keep_freed_memory
+from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 from mt_fairseq.tasks.weights_log import WeightsLogConfig, WeightsLoggingTask
 
@@ -126,6 +127,7 @@ class VisionLanguageTask(WeightsLoggingTask):
         self.image_positions = 0
         self.batches_per_epoch = 0
         self.results: Collection | None = None
+        self.saved_classes: dict[str, list[str]] = {}
         if data_bin is not None:
             self.set_vocabularies(data_bin.tokenizer, data_bin.labels)
         self.text_cleaning = None if data_bin is None else data_bin.text_cleaning
@@ -190,12 +192,17 @@ class VisionLanguageTask(WeightsLoggingTask):
             state.warn_of_other_texts(self.data_bin, source)
             if with_labels:
                 state.check_labels(self.data_bin, source, self.name)
+        self.saved_classes = state.head_classes
         if self.image_size is None:
             self.image_size = state.image_size
         if self.max_text_len is None:
             self.max_text_len = state.max_text_len
 
     def state_dict(self) -> dict[str, Any]:
+        return self.current_state().to_dict()
+
+    def current_state(self) -> TaskState:
+        """What a checkpoint of this task would hold now."""
         return TaskState(
             task=self.name,
             tokenizer=self.tokenizer.state(),
@@ -203,7 +210,7 @@ class VisionLanguageTask(WeightsLoggingTask):
             image_size=self.resolution,
             max_text_len=self.text_limit,
             text_cleaning=self.text_cleaning,
-        ).to_dict()
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """fairseq calls this before it builds the model of a checkpoint for evaluation."""
@@ -265,6 +272,7 @@ class VisionLanguageTask(WeightsLoggingTask):
 
     def build_model(self, cfg: FairseqDataclass, from_checkpoint: bool = False) -> Any:
         model = super().build_model(cfg, from_checkpoint)
+        model.class_names = ClassNames(self.current_state().head_classes, self.saved_classes)
         self.image_positions = model.image_positions
         return model
 

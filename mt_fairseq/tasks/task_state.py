@@ -93,10 +93,12 @@ class TaskState:
         """Raises UserError if the data-bin's answer classes are others, or in another order."""
         if self.labels is not None and self.labels != data_bin.labels:
             count = "no" if data_bin.labels is None else len(data_bin.labels)
+            same = sorted(self.labels) == sorted(data_bin.labels or ())
             raise UserError(
                 f"{data_bin.path}: its {count} answer classes are not the {len(self.labels)} of "
-                f"{source}; run `python -m preprocess` again with --answer-list naming the "
-                "dict.label.txt of its training data"
+                f"{source}{' in their order' if same else ''}; run `python -m preprocess` "
+                "again with --answer-list naming the dict.label.txt of its training data (or train "
+                "with --finetune-from-model, which matches classes by name)"
             )
 
 

@@ -6,20 +6,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mt_fairseq import evaluate
 from mt_fairseq.convert.__main__ import main as convert
 from mt_fairseq.convert.checkpoint_file import write_checkpoint
-from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import load_checkpoint
 from mt_fairseq.tasks.task_state import read_task_state
-from preprocess.__main__ import main as preprocess
 from tests.albef.test_fine_tuning import MODEL as ALBEF
-from tests.support import TINY, draw_square, logged
+from tests.support import TINY, logged
 from tests.tasks import rank
+from tests.tasks.colours import colour_bin
+from tests.tasks.test_label_tasks import task_on
 
 TRAIN = {"here": ["red", "blue", "green"], "there": ["blue", "green", "red"]}
 TRAIN["some"] = ["grey", "blue", "red"]  # green is left out, grey is new
@@ -46,29 +47,6 @@ KINDS: dict[str, tuple[str, list[object], str]] = {
 }  # fmt: skip
 
 
-def build_bin(folder: Path, kind: str, order: str, tokenizer: Path | None) -> Path:
-    """A data-bin whose classes stand in the order of ``TRAIN[order]``."""
-    raw = folder / f"raw-{kind}-{order}"
-    classes = folder / f"{order}.txt"
-    classes.write_text("\n".join(TRAIN[order]) + "\n")
-    for split, colours in (("train", TRAIN[order] + ["red"] * 5), ("valid", VALID)):
-        lines = []
-        for index, colour in enumerate(colours):
-            name = f"images/{split}-{index}.png"
-            draw_square(raw / name, colour if colour != "grey" else "green", index)
-            value = [colour] * 10 if kind == "answers" else colour
-            lines.append(json.dumps({"image": name, "text": "what colour is it ?", kind: value}))
-        (raw / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    dest = folder / f"{kind}-{order}"
-    preprocess(
-        ["jsonl", "--raw", str(raw), "--dest", str(dest), "--workers", "1",
-         "--answer-list", str(classes), "--vocab-size", "30",
-         "--tokenizer", str(tokenizer or "sentencepiece")]
-    )  # fmt: skip
-    assert DataBin(dest).labels == TRAIN[order]
-    return dest
-
-
 @dataclass(frozen=True)
 class Runs:
     """Data-bins by kind of target and order, checkpoints by run, and what each run printed."""
@@ -88,19 +66,30 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("names")
     bins: dict[tuple[str, str], Path] = {}
     for target in ("label", "answers"):
-        for order in TRAIN:
+        for order, classes in TRAIN.items():
+            colours = {"train": classes + ["red"] * 5, "valid": VALID}
+            said: dict[str, list[Any]] = {
+                split: [[name] * 10 if target == "answers" else name for name in names]
+                for split, names in colours.items()
+            }
             first = next(iter(bins.values()), None)
-            bins[target, order] = build_bin(folder, target, order, first)
-    commands: dict[str, Sequence[object]] = {}
+            bins[target, order] = colour_bin(folder / f"{target}-{order}", said, classes, first)
+    first: dict[str, Sequence[object]] = {}
+    then: dict[str, Sequence[object]] = {}
     for kind, (target, options, _) in KINDS.items():
         for order in TRAIN:
             run = f"{kind} {order}"
-            start = ["--finetune-from-model", folder / f"{kind} here" / "checkpoint_last.pt"]
-            commands[run] = [
-                "train", bins[target, order], *options, "--save-dir", folder / run,
-                *(start + UNMOVED if order != "here" else []),
-            ]  # fmt: skip
-    return Runs(bins, folder, rank.run(folder / "commands", commands))
+            command = ["train", bins[target, order], *options, "--save-dir", folder / run]
+            start = folder / f"{kind} here" / "checkpoint_last.pt"
+            tuned = [*command, *UNMOVED, "--finetune-from-model", start]
+            (first if order == "here" else then)[run] = command if order == "here" else tuned
+    printed = rank.run(folder / "first", first)
+    trained, converted = folder / "classes here" / "checkpoint_last.pt", folder / "converted.pt"
+    write_checkpoint(converted, load_checkpoint(trained).model, read_task_state(trained), {})
+    then["classes converted"] = [
+        *then["classes there"], "--finetune-from-model", converted, "--save-dir", folder / "again",
+    ]  # fmt: skip
+    return Runs(bins, folder, printed | rank.run(folder / "then", then))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,10 +97,13 @@ def test_the_score_stays(kind: str, runs: Runs) -> None:
     before = runs.score(f"{kind} here")
     assert before > 60  # so that classes in a wrong order would show
     head = KINDS[kind][1][1]
-    for order, report in (
-        ("there", "3 matched by name"),
-        ("some", "2 matched by name, 1 new ('grey'), 1 left out ('green')"),
-    ):
+    reports = {
+        "there": "3 matched by name",
+        "some": "2 matched by name, 1 new ('grey'), 1 left out ('green')",
+    }
+    if kind == "classes":
+        reports["converted"] = reports["there"]
+    for order, report in reports.items():
         assert runs.score(f"{kind} {order}") == before
         assert f"classes: {head} head, {report}" in runs.printed[f"{kind} {order}"]
 
@@ -142,24 +134,6 @@ def test_evaluation_refuses_another_order(form: str, runs: Runs, tmp_path: Path)
 
 
 def test_resuming_refuses_another_order(runs: Runs) -> None:
-    _, options, _ = KINDS["classes"]
-    save = ["--save-dir", runs.folder / "classes here"]
-    commands = {"resumed": ["train", runs.bins["label", "there"], *options, *save]}
-    with pytest.raises(AssertionError, match="answer classes are not the 3 of"):
-        rank.run(runs.folder / "resumed", commands)
-
-
-def test_a_converted_checkpoint_names_its_classes(runs: Runs, tmp_path: Path) -> None:
-    start = runs.folder / "classes here" / "checkpoint_last.pt"
-    converted = tmp_path / "converted.pt"
-    write_checkpoint(converted, load_checkpoint(start).model, read_task_state(start), {})
-    _, options, _ = KINDS["classes"]
-    commands = {
-        "tuned": [
-            "train", runs.bins["label", "there"], *options, "--save-dir", tmp_path / "tuned",
-            "--finetune-from-model", converted, *UNMOVED,
-        ]
-    }  # fmt: skip
-    printed = rank.run(tmp_path / "commands", commands)["tuned"]
-    score = logged(printed, "valid")[-1]["valid_accuracy"]
-    assert float(score) == runs.score("classes here")
+    folder = str(runs.folder / "classes here")
+    with pytest.raises(UserError, match=r"are not the 3 of .*checkpoint_last\.pt in their order"):
+        task_on("snli_ve", runs.bins["label", "there"], save_dir=folder)

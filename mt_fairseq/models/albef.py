@@ -280,7 +280,7 @@ class AlbefModel(TwoTowerModel):
             UserError: the checkpoint is of another architecture or vocabulary.
         """
         self.load_report = reconcile_albef(self, state_dict)
-        logger.info(str(self.load_report))
+        self.take_report(self.load_report, state_dict)
 
     def max_positions(self) -> int:
         """Longest text in tokens."""

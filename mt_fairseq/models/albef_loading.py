@@ -102,7 +102,7 @@ def _fit_network(
 ) -> None:
     """Fit network and heads: of the model, or of its twin."""
     _fit_partners(own, state, report)
-    _make_decoder(own, state)
+    _make_decoder(own, state, report)
     reconcile_heads(own, state, names, report)
     check_same_network(own, state, SETTINGS, free=(POSITIONS,))
     resize_image_positions(own, state, report)
@@ -121,7 +121,7 @@ def _fit_partners(own: Mapping[str, Tensor], state: State, report: LoadReport) -
         report.resized.append("fusion layers doubled for second images")
 
 
-def _make_decoder(own: Mapping[str, Tensor], state: State) -> None:
+def _make_decoder(own: Mapping[str, Tensor], state: State, report: LoadReport) -> None:
     """An answer decoder from fusion layers, word embeddings and MLM head, where it lacks."""
     if any(name.startswith(DECODER) for name in state):
         return
@@ -133,6 +133,7 @@ def _make_decoder(own: Mapping[str, Tensor], state: State) -> None:
                 made[name] = value
     if made:  # what has no source of its shape keeps its fresh values
         state.update({name: own[name] for name in own if name.startswith(DECODER)} | made)
+        report.made.append("answers head (a decoder, from fusion layers, words and MLM head)")
 
 
 def _fit_queue(own: State, queue: State, report: LoadReport) -> State:

@@ -83,8 +83,7 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     Args:
         path: a checkpoint, a folder of checkpoints, or an exported folder.
 
-    Heads that the task has and the checkpoint lacks are taken off again: fresh weights would
-    answer at random.
+    Heads that the task has and the checkpoint lacks are taken off again.
 
     Raises UserError for a file that is no checkpoint of a task of this package.
     """
@@ -94,7 +93,6 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     task.load_state_dict(state["task_state"])
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(state["model"], strict=True, model_cfg=cfg.model)
-    model.drop_fresh_heads()
     return LoadedCheckpoint(path, cfg, task, model.eval())
 
 

@@ -33,6 +33,7 @@ class LoadReport:
 
     loaded: int = 0  # tensors taken as they are
     new: list[str] = field(default_factory=list)  # heads that keep their fresh values
+    made: list[str] = field(default_factory=list)  # heads that start from other parts' weights
     left_out: list[str] = field(default_factory=list)  # heads that this model lacks
     resized: list[str] = field(default_factory=list)  # tables that changed their size
     classes: list[str] = field(default_factory=list)  # what became of the rows of each class head
@@ -42,9 +43,14 @@ class LoadReport:
         """Names of the heads that keep their fresh values."""
         return sorted(_names(self.new))
 
+    @property
+    def untrained_heads(self) -> list[str]:
+        """Names of the heads that the checkpoint itself did not have."""
+        return sorted(_names(self.new + self.made))
+
     def __str__(self) -> str:
         parts = [f"{self.loaded} tensors loaded"]
-        for name in ("new", "left_out", "resized", "classes"):
+        for name in ("new", "made", "left_out", "resized", "classes"):
             items = getattr(self, name)
             if items:
                 parts.append(f"{name.replace('_', ' ')}: {', '.join(items)}")

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mt_fairseq.errors import UserError
 from mt_fairseq.modules.contrastive import draw_negatives, negative_weights, similarities
 from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.heads import ContrastiveHead
@@ -31,8 +30,6 @@ def contrast_all(
     joined: JoinedBatch,
 ) -> Contrast:
     """Compare B texts and images with those of all processes; ``positives`` (B, M)."""
-    if "itc" not in model.heads:
-        raise UserError("the model has no head 'itc' to compare texts with images")
     head = model.heads["itc"]
     assert isinstance(head, ContrastiveHead)
     texts, images = model.contrastive_features(text, image)

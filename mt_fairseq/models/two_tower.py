@@ -17,7 +17,8 @@ from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compi
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.head_classes import ClassNames
-from mt_fairseq.models.loading import LoadReport, reconcile
+from mt_fairseq.models.loading import HEADS, LoadReport, reconcile
+from mt_fairseq.models.named_heads import NamedHeads
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
 from mt_fairseq.models.steps import STEPS
 from mt_fairseq.modules.checkpointing import checkpoint_layers
@@ -51,9 +52,10 @@ class TwoTowerModel(BaseFairseqModel):
         self.cfg = cfg
         self.pad = network.text_encoder.pad
         self.network = network
-        self.heads = nn.ModuleDict()
+        self.heads = NamedHeads()
         self.load_report: LoadReport | None = None
         self.class_names = ClassNames()
+        self.trained_heads_only = False
         # ALBEF has no such options
         self.compiled_calls: int | None = 0 if cfg.get("compile") else None
         if cfg.get("checkpoint_activations"):
@@ -216,10 +218,6 @@ class TwoTowerModel(BaseFairseqModel):
 
     def classify(self, name: str, output: TwoTowerOutput) -> Tensor:
         """Logits of the head ``name``: (B, classes); for mlm (B, T, V)."""
-        if name not in self.heads:
-            raise UserError(
-                f"the model has no head {name!r}; it has {', '.join(self.heads) or 'none'}"
-            )
         return self.heads[name](output.text if name == "mlm" else output.pooled)
 
     def encode_text(self, src_tokens: Tensor) -> TextStates:
@@ -273,12 +271,18 @@ class TwoTowerModel(BaseFairseqModel):
             UserError: the checkpoint is of another architecture or vocabulary.
         """
         self.load_report = reconcile(self.state_dict(), state_dict, self.class_names)
-        logger.info(str(self.load_report))
+        self.take_report(self.load_report, state_dict)
 
-    def drop_fresh_heads(self) -> None:
-        """Take off the heads that the loaded checkpoint lacks: they would answer at random."""
-        for head in self.load_report.fresh_heads if self.load_report else ():
+    def take_report(self, report: LoadReport, state_dict: dict[str, Tensor]) -> None:
+        """Log it; for evaluation (``trained_heads_only``) take off the heads that are not trained.
+
+        They would answer at random.
+        """
+        logger.info(str(report))
+        for head in report.untrained_heads if self.trained_heads_only else ():
             del self.heads[head]
+            for name in [n for n in state_dict if n.startswith(f"{HEADS}{head}.")]:
+                del state_dict[name]
 
     @property
     def image_positions(self) -> int:

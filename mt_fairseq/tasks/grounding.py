@@ -89,8 +89,6 @@ class GroundingTask(VisionLanguageTask):
 
         Raises UserError for a model that is no ALBEF, or lacks the head or layer that is asked.
         """
-        for model in models:
-            model.drop_fresh_heads()
         mode = str(self.cfg.grounding_mode)
         layer = map_layer(models[0], mode, self.cfg.grounding_layer)
 

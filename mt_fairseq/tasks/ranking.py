@@ -111,6 +111,9 @@ class RankingTask(GatheringTask):
     def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> RetrievalGenerator:
         """Ranks the queries of this process; ``--nbest`` items of each become hypotheses.
 
+        By the heads that the checkpoint has: without contrast, as after METER's fine-tuning or
+        plain pre-training, all pairs are ranked by matching.
+
         Raises UserError for several models, or for one without the heads that ranking needs.
         """
         if len(models) > 1:

@@ -4,7 +4,6 @@ Source: ManagerTower, appendix A.2; with ``--false-texts``, METER's fine-tuning.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from fairseq.tasks import register_task
 
@@ -12,7 +11,6 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.retrieval_dataset import RetrievalDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.evaluation.retrieval_generator import RetrievalGenerator
 from mt_fairseq.tasks.ranking import RankingConfig, RankingTask
 
 
@@ -55,13 +53,6 @@ class RetrievalTask(RankingTask):
 
     def head_spec(self) -> dict[str, int]:
         return {"itm": 2} if self.cfg.false_texts else {"itm": 2, "itc": 0}
-
-    def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> RetrievalGenerator:
-        """As the base's, by the heads that the checkpoint has: without contrast, as after METER's
-        fine-tuning or plain pre-training, all pairs are ranked by matching."""
-        for model in models:
-            model.drop_fresh_heads()
-        return super().build_generator(models, args, **kwargs)
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> RetrievalDataset:
         return RetrievalDataset(

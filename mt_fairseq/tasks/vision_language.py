@@ -273,6 +273,7 @@ class VisionLanguageTask(WeightsLoggingTask):
     def build_model(self, cfg: FairseqDataclass, from_checkpoint: bool = False) -> Any:
         model = super().build_model(cfg, from_checkpoint)
         model.class_names = ClassNames(self.current_state().head_classes, self.saved_classes)
+        model.trained_heads_only = from_checkpoint  # fairseq's word for an evaluation
         self.image_positions = model.image_positions
         return model
 

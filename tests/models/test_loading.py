@@ -9,6 +9,7 @@ import torch
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.positions import resize_positions
+from tests.albef import small
 from tests.models.stand_in import VOCABULARY, StandInTask, batch, build_small
 
 PRETRAINING = {"mlm": VOCABULARY, "itm": 2}
@@ -56,6 +57,27 @@ def test_other_classes_make_a_new_head() -> None:
     model = build_small(StandInTask(heads={"vqa": 6}))
     model.load_state_dict(saved)
     assert model.load_report.new == ["vqa head (other number of classes or width)"]
+
+
+def test_evaluation_takes_off_what_was_not_trained() -> None:
+    saved = build_small(StandInTask(heads={"itm": 2})).state_dict()
+    model = build_small(StandInTask(heads={"itm": 2, "vqa": 5}))
+    model.trained_heads_only = True
+    model.load_state_dict(dict(saved))
+    assert list(model.heads) == ["itm"]
+    with pytest.raises(UserError, match="the model has no head 'vqa', it has itm: was its checkp"):
+        model(*batch(), classification_head_name="vqa")
+
+
+def test_evaluation_takes_off_a_decoder_made_from_other_layers() -> None:
+    heads = {"itc": 0, "itm": 2, "mlm": small.WORDS}
+    saved = small.build(heads, twin=True).state_dict()
+    for alone in (False, True):
+        model = small.build({"answers": small.WORDS}, twin=True)
+        model.trained_heads_only = alone
+        model.load_state_dict(dict(saved))
+        assert model.load_report.untrained_heads == ["answers"]
+        assert ("answers" in model.heads) != alone
 
 
 def test_a_second_image_starts_from_the_trained_row() -> None:

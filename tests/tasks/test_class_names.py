@@ -137,3 +137,13 @@ def test_resuming_refuses_another_order(runs: Runs) -> None:
     folder = str(runs.folder / "classes here")
     with pytest.raises(UserError, match=r"are not the 3 of .*checkpoint_last\.pt in their order"):
         task_on("snli_ve", runs.bins["label", "there"], save_dir=folder)
+
+
+def test_a_head_that_was_never_trained_gives_no_answers(runs: Runs, tmp_path: Path) -> None:
+    """Its fresh weights would answer at random, and be scored."""
+    checkpoint = runs.folder / "vqa here" / "checkpoint_last.pt"
+    arguments = [runs.bins["label", "here"], "--task", "snli_ve", "--path", checkpoint,
+                 "--gen-subset", "valid", "--scoring", "accuracy", "--batch-size", 4,
+                 "--num-workers", 0, "--cpu", "--results-path", tmp_path]  # fmt: skip
+    with pytest.raises(UserError, match="the model has no head 'snli_ve', it has none: was its"):
+        evaluate.run_generate([str(argument) for argument in arguments])

@@ -23,3 +23,11 @@ def test_equal_scores_are_no_knowledge() -> None:
     weights, labels = torch.full((6,), 1 / 3), torch.tensor([1, 1, 0, 0, 0, 0])
     log = ranking_log(Matching(torch.zeros(6, 2), labels, weights))
     assert (float(log["itm_ranked"]), float(log["itm_negatives"])) == (2.0, 4.0)
+
+
+def test_half_precision_makes_no_ties() -> None:
+    """The difference is 256.5, which has no place among bfloat16's numbers."""
+    weights, labels = torch.tensor([1.0, 1.0, 0.0]) / 3, torch.tensor([1, 0, 0])
+    logits = torch.tensor([[0.0, 256.0], [-0.5, 256.0], [0.0, 0.0]], dtype=torch.bfloat16)
+    log = ranking_log(Matching(logits, labels, weights))
+    assert (float(log["itm_ranked"]), float(log["itm_negatives"])) == (0.0, 1.0)

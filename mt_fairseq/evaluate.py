@@ -28,10 +28,11 @@ written to --out:
   {RESULTS}    one line a sample: id, image, text, prediction, reference, credit, ...
   generate-S.txt   fairseq-generate's own output
   and what an evaluation server or official script takes, where the task has one: every sample of
-  the split, in order, each once (VQA: evalai.json; NLVR2: nlvr2.csv)
+  the split, in order, each once (VQA: evalai.json; NLVR2: nlvr2.csv). VQA v2's server wants the
+  whole test set and gives test-dev from it, so testdev alone makes no evalai.json
   with --shard only generate-S.txt and what `merge` reads: part.json, answers.jsonl
 
-Splits without answers (test, testdev) get the same files, the score left empty.
+Splits without answers (test) get the same files, the score left empty.
 
 What stands after -- goes to fairseq-generate as it is.
 `compare A B` (see `compare --help`) says whether one of two results is better than the other;

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.data.answers import shown_answer
 from mt_fairseq.errors import UserError, cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
@@ -94,7 +95,7 @@ def show(image: str, action: str, result: Any) -> str:
     """Lines for a person to read."""
     if action == "match":
         return f"{image}: text and picture match with probability {result:.4f}"
-    lines = [f"{probability:8.4f}  {name}" for name, probability in result]
+    lines = [f"{probability:8.4f}  {shown_answer(name)}" for name, probability in result]
     return "\n".join([f"{image}:", *lines])
 
 

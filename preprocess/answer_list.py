@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
+from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 
 
 def read_answer_list(path: Path) -> list[str]:
-    """Classes from a JSON list, a JSON object answer -> class, or one answer a line.
+    """Classes from a JSON list, a JSON object answer -> class, or one answer a line, normalised.
 
     The empty string may be a class: in the usual 3,129 answers of VQA v2 it is class 0.
+    Raises UserError for a file that holds no such list, or two spellings of one answer.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--answer-list {path}: cannot be read ({error})") from error
     if path.suffix == ".json":
@@ -31,10 +32,24 @@ def read_answer_list(path: Path) -> list[str]:
         raise UserError(f"--answer-list {path}: must hold answers as strings")
     if not answers:
         raise UserError(f"--answer-list {path}: holds no answers")
-    if len(set(answers)) != len(answers):
-        twice = Counter(answers).most_common(1)[0][0]
-        raise UserError(f"--answer-list {path}: {twice!r} occurs twice")
-    return answers
+    return _normalised(answers, path)
+
+
+def _normalised(answers: list[str], path: Path) -> list[str]:
+    """In the same order, since the place is the class."""
+    found: dict[str, str] = {}
+    for answer in answers:
+        normal = normalize_answer(answer)
+        if normal in found:
+            raise UserError(f"--answer-list {path}: {_same(found[normal], answer, normal)}")
+        found[normal] = answer
+    return list(found)
+
+
+def _same(first: str, second: str, normal: str) -> str:
+    if first == second:
+        return f"{first!r} occurs twice"
+    return f"{first!r} and {second!r} are one answer once normalised, {normal!r}; keep one of them"
 
 
 def _in_order(value: dict[str, object], path: Path) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_fairseq.data import tokenizer_build
+from mt_fairseq.data.answer_rules import ANSWER_RULES, NORMALISED, OFFICIAL
 from mt_fairseq.data.files import sha256_of, write_text
 from mt_fairseq.data.metadata import (
     BUILDING,
@@ -21,6 +22,7 @@ from mt_fairseq.data.metadata import (
 )
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
+from preprocess.class_cover import class_warnings
 from preprocess.clean_texts import records_of
 from preprocess.datasets import READERS, Reader
 from preprocess.destination import begin, check_destination, finish, must_agree, plan_of
@@ -45,6 +47,7 @@ def build(args: argparse.Namespace) -> int:
         _name_absent_splits(reader, splits)
     found = survey(reader, splits, options)
     classes = classes_of(found, options)
+    _warn(reader, splits, found, classes, options)
     labels = None if classes is None else label_lines(classes)
     tokenizer = _tokenizer(reader, splits, found, options)
     decided = {**deciding(options), **reader.deciding(args)}
@@ -77,6 +80,16 @@ def build(args: argparse.Namespace) -> int:
 def say(line: str) -> None:
     """Progress for people, on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _warn(
+    reader: Reader, splits: list[str], found: Survey, classes: list[str] | None, options: Options
+) -> None:
+    """Lines about answers that are lost; UserError where a split loses all."""
+    for line in class_warnings(reader, splits, found, classes or [], options):
+        say(line)
+    for line in found.spellings.warnings():
+        say(line)
 
 
 def _name_absent_splits(reader: Reader, present: list[str]) -> None:
@@ -125,10 +138,13 @@ def _write_splits(
         checker = found.checker(split)
         with progress(f"{split} texts", "text", found.records[split]) as bar:
             records = records_of(reader, split, options.clean_text)
-            summaries[split] = writer.write(checker, records, bar)
+            summaries[split] = summary = writer.write(checker, records, bar)
+        if "without_known_answer" in summary:
+            rule = OFFICIAL if reader.official_answers else NORMALISED
+            summary[ANSWER_RULES] = [(rule, summary["samples"])]
         remark = reader.remark(split)
         if remark:
-            summaries[split]["remark"] = remark
+            summary["remark"] = remark
     return summaries
 
 
@@ -195,6 +211,8 @@ def _report(dest: Path, metadata: dict[str, Any]) -> None:
             line += f"; {split['remark']}"
         if split["skipped"]:
             line += f", {len(split['skipped']):,} records left out (listed in metadata.json)"
+        if "without_known_answer" in split:
+            line += f", {split['without_known_answer']:,} questions without a class"
         if split["longer_than_max_text_len"]:
             line += (
                 f", {split['longer_than_max_text_len']:,} texts longer than "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mt_fairseq.data.answer_rules import ANSWER_RULES, joined_runs, rule_runs
 from mt_fairseq.data.column_buffers import Buffer, TextColumn
 from mt_fairseq.data.columns import ANSWER_WEIGHT, write_columns
 from mt_fairseq.data.columns_joined import ArrayColumn, JoinedColumn, alike
@@ -42,6 +43,10 @@ def merge_split(dest: Path, name: str, sources: list[Source], limit: int) -> dic
             dropped = [column for column in dropped if column != "image_id"]
     write_columns(dest / f"{name}.h5", columns)
     summary = _summary(name, having)
+    if "answers" in columns:
+        runs = [run for source, split in zip(having, splits, strict=True)
+                for run in rule_runs(source.data.metadata, split)]  # fmt: skip
+        summary[ANSWER_RULES] = joined_runs(runs)
     summary["longest_text"] = int(lengths.max())
     summary["longer_than_max_text_len"] = int((lengths + SPECIAL_TOKENS > limit).sum())
     if dropped:

@@ -12,6 +12,7 @@ import numpy as np
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
+from preprocess.answer_spellings import Spellings
 from preprocess.check import SplitChecker
 from preprocess.clean_texts import records_of
 from preprocess.datasets.registry import Reader
@@ -28,8 +29,10 @@ class Survey:
         images: every image that a usable record needs.
         samples: usable records of each split, before pictures are decoded.
         records: all records of each split.
-        answers: normalised majority answers and how often each was seen, by first appearance.
-            Records without a picture count too, so that classes depend on the text alone.
+        answers: of each split the normalised majority answers and how often each was seen, by
+            first appearance. Records without a picture count too, so that classes depend on the
+            text alone.
+        spellings: how they were written, where the reader's answers are to be warned of.
         class_names: labels seen.
         allowed: the only labels allowed, or None.
         repeated: of each split the hashes of ids that occur more than once.
@@ -38,7 +41,8 @@ class Survey:
     images: ImageTable
     samples: dict[str, int] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, Counter[str]] = field(default_factory=dict)
+    spellings: Spellings = field(default_factory=Spellings)
     class_names: set[str] = field(default_factory=set)
     allowed: dict[str, int] | None = None
     repeated: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -83,10 +87,14 @@ def _survey_split(result: Survey, reader: Reader, split: str, options: Options) 
         result.images.keep(before)
         found = _pass_over(result, reader, split, options)
     if found.total == 0:
-        raise UserError(f"split {split!r} of {reader.raw} has no records at all")
+        why = reader.remark(split)
+        told = f": {why}" if why else ""
+        raise UserError(f"split {split!r} of {reader.raw} has no records at all{told}")
     _must_be_usable(found, f"of split {split!r} in {_places(reader)}", options)
     result.samples[split], result.records[split] = found.good, found.total
-    result.answers.update(found.answers)
+    if found.answers:
+        result.answers[split] = found.answers
+    result.spellings.update(found.spellings)
     result.class_names |= found.class_names
 
 
@@ -94,11 +102,13 @@ def _survey_split(result: Survey, reader: Reader, split: str, options: Options) 
 class _Pass:
     """What one pass over a split's records found."""
 
+    with_spellings: bool
     total: int = 0
     good: int = 0
     first_fault: BadRecord | None = None
     id_hashes: array[int] = field(default_factory=lambda: array("q"))
     answers: Counter[str] = field(default_factory=Counter)
+    spellings: Spellings = field(default_factory=Spellings)
     class_names: set[str] = field(default_factory=set)
 
     def repeated_ids(self) -> frozenset[int]:
@@ -112,14 +122,17 @@ class _Pass:
         for record in records:
             if isinstance(record, Record):
                 if record.majority is not None:
-                    self.answers[normalize_answer(record.majority)] += 1
+                    majority = normalize_answer(record.majority)
+                    self.answers[majority] += 1
+                    if self.with_spellings:
+                        self.spellings.add(record.answers or (), majority)
                 if record.label is not None:
                     self.class_names.add(record.label)
             yield record
 
 
 def _pass_over(result: Survey, reader: Reader, split: str, options: Options) -> _Pass:
-    found = _Pass()
+    found = _Pass(with_spellings=reader.warns_of_lost_answers)
     records = records_of(reader, split, options.clean_text)
     for record in result.checker(split).judge(found.note(records)):
         found.total += 1
@@ -167,9 +180,12 @@ def classes_of(result: Survey, options: Options) -> list[str] | None:
     if result.allowed is not None:
         return list(result.allowed)
     if result.answers:
-        kept = [a for a, n in result.answers.items() if n >= options.min_answer_count]
+        answers: Counter[str] = Counter()
+        for of_split in result.answers.values():
+            answers.update(of_split)
+        kept = [a for a, n in answers.items() if n >= options.min_answer_count]
         if not kept:
-            most = result.answers.most_common(1)[0]
+            most = answers.most_common(1)[0]
             raise UserError(
                 f"--min-answer-count {options.min_answer_count}: no answer occurs so often (the "
                 f"most frequent, {most[0]!r}, {most[1]} times); lower it or give --answer-list"

@@ -14,7 +14,7 @@ from examples.demo.baselines import interval
 from examples.demo.report import best_answers
 from examples.sweep.commands import MODELS, SPLIT, Run
 from mt_fairseq.analysis.markdown import table
-from mt_fairseq.data.split import Split
+from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.vqa import answer_credit
 
@@ -70,14 +70,18 @@ def _cells(row: Row) -> list[str]:
     return [*cells, f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}", each]
 
 
-def credits_of_run(run: Run, split: Split) -> NDArray[np.float64]:
-    """VQA accuracy of each question of the split, from 0 to 1, in its order."""
+def credits_of_run(run: Run, data: DataBin) -> NDArray[np.float64]:
+    """VQA accuracy of each held-out question, from 0 to 1, in the order of the split."""
+    split, official = data.split(SPLIT), data.official_answers(SPLIT)
     with run.answers.open(encoding="utf-8") as lines:
         best = best_answers(lines)
     lacking = set(range(len(split))) - best.keys()
     if lacking:
         raise UserError(f"{run.answers}: has no answer to {len(lacking)} questions")
-    credits = [answer_credit(best[i], split.value("answers", i)) for i in range(len(split))]
+    credits = [
+        answer_credit(best[i], split.value("answers", i), bool(official[i]))
+        for i in range(len(split))
+    ]
     return np.asarray(credits, dtype=np.float64)
 
 

@@ -28,7 +28,6 @@ from examples.sweep.commands import (
 )
 from examples.sweep.report import compare, credits_of_run, write_comparison
 from mt_fairseq.data.data_bin import DataBin
-from mt_fairseq.data.split import Split
 from mt_fairseq.errors import UserError, cli_entry
 
 DEFAULT_DATA = Path("demo-out/data-bin/vqa")
@@ -62,20 +61,20 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--out {args.out} is a file; name a folder")
 
 
-def open_questions(data: Path) -> Split:
-    """The held-out questions, with their reference answers."""
+def open_questions(data: Path) -> DataBin:
+    """The data-bin, whose held-out questions have reference answers."""
     if data == DEFAULT_DATA and not data.exists():
         raise UserError(f"{data}: no such data-bin; run `make demo` first, or name one with --data")
-    split = DataBin(data).split(SPLIT)
-    if "answers" not in split.columns:
+    opened = DataBin(data)
+    if "answers" not in opened.split(SPLIT).columns:
         raise UserError(f"{data}: split {SPLIT} has no answers to score with")
-    return split
+    return opened
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     check(args)
-    split = open_questions(args.data)
+    data = open_questions(args.data)
     budget = Budget(args.data, args.updates, args.batch_size, args.lr, args.image_size)
     credits: dict[str, list[np.ndarray]] = {model: [] for model in args.models}
     for seed in args.seeds:  # all models of a seed first: a sweep that is stopped is still fair
@@ -84,9 +83,9 @@ def main(argv: list[str] | None = None) -> int:
             runner = Runner(run.folder)
             runner.run(train_stage(run, budget))
             runner.run(generate_stage(run, budget))
-            credits[model].append(credits_of_run(run, split))
+            credits[model].append(credits_of_run(run, data))
     stacked = {model: np.stack(values) for model, values in credits.items()}
-    images = [int(image) for image in split.image_column[:, 0]]
+    images = [int(image) for image in data.split(SPLIT).image_column[:, 0]]
     comparison = compare(stacked, images, args.seeds, args.updates)
     write_comparison(comparison, args.out)
     print(f"\n{comparison.text()}\n{args.out}/table.md, {args.out}/results.json")

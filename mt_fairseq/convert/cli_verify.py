@@ -24,7 +24,8 @@ and labels) or one that fairseq or this command wrote, answers the split with
 
 exit status: 0 the paper's score lies in the interval; 1 it does not; 2 nothing could be compared.
 The papers score VQAv2 on the server: on valid, test-dev's score is taken, but published models
-have seen valid in training; on test and testdev, submit evalai.json from --out.
+have seen valid in training. With --split test, submit evalai.json from --out: the server gives
+test-dev and test-std from it, and takes no answers to testdev alone.
 
 examples:
   python -m mt_fairseq.convert verify ManagerTower_ftfpt_base_snlive.ckpt data-bin/snli_ve \\
@@ -99,10 +100,14 @@ def _prepare(args: argparse.Namespace, folder: Path) -> Path:
     """The checkpoint in fairseq's form; converted into ``folder`` if it is a published one."""
     from mt_fairseq.convert.lightning import read_foreign
     from mt_fairseq.data.data_bin import DataBin
+    from mt_fairseq.errors import UserError
+    from mt_fairseq.evaluation.vqa_server import TEST_PART, WHOLE_TEST
     from mt_fairseq.models.checkpoint import find_checkpoint
 
     path = find_checkpoint(args.checkpoint)
-    DataBin(args.data).split(args.split)  # wrong names end here, before any work
+    split = DataBin(args.data).split(args.split)  # wrong names end here, before any work
+    if args.split == TEST_PART and "label" not in split.columns:
+        raise UserError(f"split {args.split} has no answers here, and {WHOLE_TEST}")
     if "task_state" in read_foreign(path):
         return path
     options = cli_official.options_of(args)

@@ -60,6 +60,11 @@ def normalize_answer(answer: str) -> str:
     return " ".join(kept).replace(",", "")
 
 
+def shown_answer(answer: str) -> str:
+    """As people are shown it: two quotes for an empty answer, which would be a blank line."""
+    return answer or '""'
+
+
 def _strip_marks(answer: str) -> str:
     """Delete or blank punctuation; each mark is judged by where it stands in the *whole* answer."""
     joined_digits = DIGIT_COMMA_DIGIT.search(answer) is not None

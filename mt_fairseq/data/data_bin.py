@@ -6,6 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mt_fairseq.data.answer_rules import official_rows
 from mt_fairseq.data.images import ImageStore
 from mt_fairseq.data.joined_split import JoinedSplit
 from mt_fairseq.data.links import check_links
@@ -44,6 +48,11 @@ class DataBin:
                     f"{self.path}: has no split {one!r}; it has {', '.join(self.splits)}"
                 )
         return Split(self.path, name) if len(names) == 1 else JoinedSplit(self.path, names)
+
+    def official_answers(self, name: str) -> NDArray[np.bool_]:
+        """(n,) which samples' answers VQA v2's own rule scores; names as for ``split``."""
+        parts = [self.split(one) for one in name.split(",")]
+        return np.concatenate([official_rows(self.metadata, part) for part in parts])
 
     @cached_property
     def images(self) -> ImageStore:

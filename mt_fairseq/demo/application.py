@@ -9,6 +9,7 @@ from typing import Any
 
 from mt_fairseq.analysis.subjects import model_name
 from mt_fairseq.analysis.weights import has_managers
+from mt_fairseq.data.answers import shown_answer
 from mt_fairseq.demo.figures import Drawing, draw_png, drawings
 from mt_fairseq.demo.pictures import Picture, Pictures
 from mt_fairseq.demo.skills import skills_of
@@ -83,7 +84,7 @@ class Application:
             picture = self.pictures.get(picture_id)
             reply = self.skills[skill].run(self.hub, picture.data, text)
             figures = self._keep(drawings(self.hub, picture, reply)) if self.managed else []
-        rows = [{"name": name, "probability": probability} for name, probability in reply.rows]
+        rows = [{"name": shown_answer(name), "probability": p} for name, p in reply.rows]
         return {"rows": rows, "figures": figures}
 
     def figure(self, key: str, name: str) -> bytes:

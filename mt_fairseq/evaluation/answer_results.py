@@ -10,7 +10,7 @@ from mt_fairseq.evaluation.results import LabelResults
 class AnswerResults(LabelResults):
     """As ``LabelResults``; answers that are no classes become further labels.
 
-    Answers are normalised, as VQA compares them.
+    Answers are normalised, as those are that the decoder learnt.
     """
 
     def add(self, ids: list[int], hypotheses: list[list[Hypothesis]]) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.data.answers import shown_answer
 from mt_fairseq.data.files import write_text
 from mt_fairseq.data.images import ImageStore
 from mt_fairseq.errors import UserError
@@ -138,8 +139,9 @@ def _shown(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, list):
-        return str(value)
-    counted = Counter(map(str, value)).most_common()
+        return shown_answer(str(value))
+    texts = [shown_answer(str(each)) for each in value]
+    counted = Counter(texts).most_common()
     if len(counted) < len(value):
         return ", ".join(text if times == 1 else f"{text} ×{times}" for text, times in counted)
-    return ", ".join(map(str, value[:RANKED])) + (", ..." if len(value) > RANKED else "")
+    return ", ".join(texts[:RANKED]) + (", ..." if len(value) > RANKED else "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mt_fairseq.data.answer_rules import NORMALISED, OFFICIAL
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import Hypothesis
@@ -27,6 +30,7 @@ class Prediction:
         scores: their probabilities.
         reference: the annotators' answers; one where the data has a single label, none without.
         answer_type, question_type: the data's own, None without.
+        answer_rule: by which they are scored, "official" or "normalised"; None without annotators.
         credit: from 0 to 1, None without a reference. Filled in by a scorer.
     """
 
@@ -39,6 +43,7 @@ class Prediction:
     reference: list[str]
     answer_type: str | None = None
     question_type: str | None = None
+    answer_rule: str | None = None
     credit: float | None = None
 
 
@@ -106,6 +111,7 @@ class LabelResults:
             reference=self.reference(index),
             answer_type=self._optional("answer_type", index),
             question_type=self._optional("question_type", index),
+            answer_rule=self.answer_rule(index),
         )
 
     def reference(self, index: int) -> list[str]:
@@ -116,6 +122,16 @@ class LabelResults:
             label = int(cast(int, self.split.value("label", index)))
             return [self.labels[label]] if label >= 0 else []
         return []
+
+    def answer_rule(self, index: int) -> str | None:
+        """By which the annotators' answers are scored; None where there are none."""
+        if "answers" not in self.split.columns:
+            return None
+        return OFFICIAL if self._official[index] else NORMALISED
+
+    @cached_property
+    def _official(self) -> NDArray[np.bool_]:
+        return self.data_bin.official_answers(self.split_name)
 
     def _optional(self, column: str, index: int) -> str | None:
         if column not in self.split.columns:

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mt_fairseq.data.answer_rules import OFFICIAL
 from mt_fairseq.data.files import read_json
 from mt_fairseq.errors import UserError
 
 SCORE, RESULTS = "score.json", "results.jsonl"
-SAME = ("task", "split", "scoring")
+ANSWER_RULE = "answer_rule"
+SAME = ("task", "split", "scoring", ANSWER_RULE)
 """What two runs must have in common to be compared."""
+BEFORE = {ANSWER_RULE: OFFICIAL}
+"""What held for all results of the time when score.json did not say it."""
 
 Record = dict[str, Any]
 
@@ -119,9 +123,12 @@ def _picture(record: Record) -> Hashable:
 def pair_runs(a: Run, b: Run) -> RunPair:
     """Raises UserError unless both are about the same samples with the same references."""
     for name in SAME:
-        ours, theirs = a.score.get(name), b.score.get(name)
+        ours, theirs = (run.score.get(name, BEFORE.get(name)) for run in (a, b))
         if ours != theirs:
-            raise UserError(f"{a.folder} has {name} {ours}, {b.folder} has {theirs}: not the same")
+            raise UserError(
+                f"{a.folder} has {name} {ours}, {b.folder} has {theirs}: not the same; evaluate "
+                "one of them again"
+            )
     for one, other in ((a, b), (b, a)):
         lacking = one.records.keys() - other.records.keys()
         if lacking:

@@ -10,10 +10,12 @@ from typing import Any
 from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import register_scorer
 
+from mt_fairseq.data.answer_rules import OFFICIAL
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.evaluation.intervals import wilson_interval
 from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency, nlvr2_submission
 from mt_fairseq.evaluation.results import LabelResults, Prediction
+from mt_fairseq.evaluation.runs import ANSWER_RULE
 from mt_fairseq.evaluation.task_scorer import TaskScorer
 from mt_fairseq.evaluation.vqa import (
     VqaReport,
@@ -22,6 +24,7 @@ from mt_fairseq.evaluation.vqa import (
     mean_percent,
     report_of_credits,
 )
+from mt_fairseq.evaluation.vqa_server import TEST_PART, WHOLE_TEST
 
 NOTHING: dict[str, Any] = {"score": None, "ci95": None, "scored": 0}  # without references
 ANSWER_TYPES = ("yes/no", "number", "other")  # the official order; any others follow
@@ -82,7 +85,8 @@ class VqaAccuracyScorer(LabelScorer):
     submission_files = ("evalai.json",)
 
     def credit(self, prediction: Prediction) -> float:
-        return answer_credit(prediction.prediction, prediction.reference)
+        official = prediction.answer_rule == OFFICIAL
+        return answer_credit(prediction.prediction, prediction.reference, official)
 
     def report(self) -> VqaReport | None:
         """Accuracy over the questions that have references, None if there are none."""
@@ -95,7 +99,7 @@ class VqaAccuracyScorer(LabelScorer):
         )
 
     def score_report(self) -> dict[str, Any]:
-        """Accuracy with its interval, by answer type and by question type."""
+        """Accuracy with its interval, the rule of scoring, by answer type and by question type."""
         report = self.report()
         if report is None:
             return dict(NOTHING)
@@ -103,17 +107,32 @@ class VqaAccuracyScorer(LabelScorer):
             "score": report.accuracy,
             "ci95": interval(report.accuracy, report.questions),
             "scored": report.questions,
+            ANSWER_RULE: self.answer_rule,
             "by_answer_type": report.by_answer_type,
             "by_question_type": report.by_question_type,
         }
 
+    @property
+    def answer_rule(self) -> str | None:
+        """The rule by which all are scored, "mixed" where VQA v2 was joined with other data."""
+        rules = {prediction.answer_rule for prediction, _ in self.scored}
+        return rules.pop() if len(rules) == 1 else "mixed"
+
     def submissions(self) -> dict[str, str]:
-        """All answers as one JSON list for the EvalAI server."""
+        """All answers as one JSON list for the EvalAI server; nothing where it would refuse it."""
+        if self.part_of_test:
+            return {}
         records = [server_record(prediction) for prediction in self.predictions]
         return {"evalai.json": json.dumps(records, ensure_ascii=False)}
 
+    @property
+    def part_of_test(self) -> bool:
+        """Whether these are the questions of test-dev alone."""
+        return self.answers.split_name == TEST_PART and not self.scored
+
     def result_string(self) -> str:
-        return describe(self.report())
+        described = describe(self.report())
+        return f"{described}; {WHOLE_TEST}" if self.part_of_test else described
 
 
 def server_record(prediction: Prediction) -> dict[str, Any]:

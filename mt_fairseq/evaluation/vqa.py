@@ -22,12 +22,16 @@ def strip_answer(answer: str) -> str:
     return answer.replace("\n", " ").replace("\t", " ").strip()
 
 
-def answer_credit(prediction: str, answers: Sequence[str]) -> float:
+def answer_credit(prediction: str, answers: Sequence[str], official: bool = False) -> float:
     """Credit from 0 to 1 of a predicted answer, given the annotators' answers.
 
-    For each annotator min(1, matches among the others / 3), averaged over the annotators. Texts are
-    normalised only where the ten answers disagree; the official rule is silent on other numbers of
-    annotators: those are always normalised, and with fewer than four it takes all others to match.
+    For each annotator min(1, matches among the others / 3), averaged over the annotators; with
+    fewer than four it takes all others to match. Both sides are normalised.
+
+    Args:
+        prediction, answers: as they were given.
+        official: whether they are about a record of VQA v2, whose evaluator normalises neither
+            side where ten annotators agree.
 
     Raises UserError if there are no answers.
     """
@@ -35,7 +39,8 @@ def answer_credit(prediction: str, answers: Sequence[str]) -> float:
         raise UserError("a question without any reference answer cannot be scored")
     prediction = strip_answer(prediction)
     answers = [strip_answer(answer) for answer in answers]
-    if len(answers) != OFFICIAL_ANNOTATORS or len(set(answers)) > 1:
+    as_they_are = official and len(answers) == OFFICIAL_ANNOTATORS and len(set(answers)) == 1
+    if not as_they_are:
         prediction = normalize_answer(prediction)
         answers = [normalize_answer(answer) for answer in answers]
     matches = [answer == prediction for answer in answers]
@@ -103,11 +108,11 @@ def _predictions(results: Iterable[Mapping[str, Any]]) -> dict[Any, str]:
     return predictions
 
 
-def _reference_answers(annotation: Mapping[str, Any]) -> list[str]:
-    """The annotators' answers of an official record ({"answer": ...} each) or a plain list."""
-    return [
-        answer if isinstance(answer, str) else answer["answer"] for answer in annotation["answers"]
-    ]
+def _annotation_credit(prediction: str, annotation: Mapping[str, Any]) -> float:
+    """By the official rule for an official record, whose answers are {"answer": ...} each."""
+    given = annotation["answers"]
+    texts = [answer if isinstance(answer, str) else answer["answer"] for answer in given]
+    return answer_credit(prediction, texts, official=texts != given)
 
 
 def _check_same_questions(predictions: Mapping[Any, str], questions: Sequence[Any]) -> None:
@@ -136,7 +141,8 @@ def vqa_report(
     Args:
         results: ``{"question_id", "answer"}``, what the evaluation server takes.
         annotations: official records: ``question_id``, ``answers`` and, for the break-down,
-            ``answer_type`` and ``question_type``.
+            ``answer_type`` and ``question_type``. Where ``answers`` is a list of plain texts, it is
+            not VQA v2's, and both sides are normalised even if ten annotators agree.
 
     Raises UserError if results and annotations are not about the same questions.
     """
@@ -147,7 +153,7 @@ def vqa_report(
     _check_same_questions(predictions, questions)
     return report_of_credits(
         [
-            answer_credit(predictions[question], _reference_answers(annotation))
+            _annotation_credit(predictions[question], annotation)
             for question, annotation in zip(questions, annotations, strict=True)
         ],
         [annotation.get("answer_type") for annotation in annotations],

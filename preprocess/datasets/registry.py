@@ -25,12 +25,18 @@ class Reader(ABC):
         source: where the files come from, for ``--help``.
         layout: the tree of files that it expects, for ``--help`` and for errors.
         has_answers: whether records may carry answers, so that the answer options apply.
+        official_answers: whether they are VQA v2's own records, which its evaluator's rule scores;
+            all others are normalised before they are compared.
+        warns_of_lost_answers: whether answers that normalising makes empty or equal are named; not
+            where the dataset's published use normalises them.
     """
 
     summary: ClassVar[str]
     source: ClassVar[str] = ""
     layout: ClassVar[str]
     has_answers: ClassVar[bool] = False
+    official_answers: ClassVar[bool] = False
+    warns_of_lost_answers: ClassVar[bool] = True
 
     def __init__(self, raw: Path, args: argparse.Namespace) -> None:
         self.raw = raw

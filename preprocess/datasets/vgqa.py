@@ -39,6 +39,7 @@ class VisualGenomeQuestions(GenomeReader):
     summary = "Visual Genome questions (VG-QA), split as COCO's pictures are"
     source = f"{SITE} (question answers, image meta data, images); {COCO}: {SOURCE}"
     has_answers = True
+    warns_of_lost_answers = False
     layout: ClassVar[str] = """
         RAW/question_answers.json  (each file may lie one folder deeper)
         RAW/image_data.json  (its coco_id tells COCO's pictures)

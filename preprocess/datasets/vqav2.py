@@ -62,6 +62,8 @@ class VqaV2(Reader):
     summary = "VQA v2: official questions, annotations and COCO pictures"
     source = "https://visualqa.org/download.html; pictures: https://cocodataset.org/#download"
     has_answers = True
+    official_answers = True
+    warns_of_lost_answers = False
     layout: ClassVar[str] = """
         RAW/v2_OpenEnded_mscoco_{train2014,val2014,test2015,test-dev2015}_questions.json
         RAW/v2_mscoco_{train2014,val2014}_annotations.json  (JSON files may lie one folder deeper)

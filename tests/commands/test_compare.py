@@ -127,6 +127,7 @@ def test_page_shows_flips_with_their_pictures(
     ]
     after = [dict(r) for r in records]
     after[1].update(credit=0.0, prediction="maybe")
+    records[1].update(prediction="")
     after[2].update(credit=1.0, prediction="<yes>")
     a, b = write_run(tmp_path / "a", records), write_run(tmp_path / "b", after)
     page = tmp_path / "page.html"
@@ -136,6 +137,7 @@ def test_page_shows_flips_with_their_pictures(
     assert text.count("<img ") == 2 and text.count("<figure>") == 2
     assert "&lt;b&gt;1&lt;/b&gt; &amp; more" in text and "<b>1</b>" not in text
     assert "yes ×7, no ×3" in text and "maybe (0.00)" in text and "&lt;yes&gt; (1.00)" in text
+    assert '<dd class="won">&quot;&quot; (1.00)</dd>' in text  # an empty answer
     assert text.index("Worse in B: 1 of 1") < text.index("maybe") < text.index("Better in B: 1")
     assert images.key(1) in text and images.key(3) not in text
 
@@ -154,6 +156,7 @@ def test_a_long_page_is_cut_in_proportion(runs: tuple[Path, Path], tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"answer_rule": "normalised"}, "answer_rule official, .* normalised: .*evaluate one of"),
         ({"split": "test"}, "has split valid, .* has test: not the same"),
         ({"task": "nlvr2"}, "has task vqa"),
     ],

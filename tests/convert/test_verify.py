@@ -13,6 +13,7 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
 from tests import support
 from tests.convert.published_file import GOLDEN_HEADS, write_published
+from tests.preprocess.raw import build, write_vqa
 
 OPTIONS = ("--cpu", "--num-workers", "0", "--heads", str(GOLDEN_HEADS))
 
@@ -88,6 +89,15 @@ def test_split_without_answers(shared_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"evalai\.json to the server; the paper's score .* 79\.15"):
         verify(published_file, tmp_path / "bin", "--split", "test", "--out", out)
     assert converted.is_file() and len(json.loads((out / "evalai.json").read_text())) == 3
+
+
+def test_testdev_alone_is_not_advised_as_a_submission(stand_in: Path, tmp_path: Path) -> None:
+    """It ends before the work starts: the server wants the whole test set."""
+    raw = write_vqa(tmp_path / "raw", images=3)
+    data = build("vqav2", raw, tmp_path / "bin", "--min-answer-count", 1)
+    with pytest.raises(UserError, match=r"split testdev has no answers here, .* --split test$"):
+        verify(stand_in, data, "--split", "testdev", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_published_scores() -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mt_fairseq import evaluate, predict
+from mt_fairseq.demo.application import Application
+from mt_fairseq.models.hub import HubInterface
 from tests import support
 
-ANSWERS = ["new york", "the", "2"]  # two words; normalises to nothing; a number
+ANSWERS = ["New York", "the", "two"]  # two words; normalises to nothing; to a number
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +73,36 @@ def test_lines_of_fairseq(plain):
 
 def test_accuracy_is_that_of_the_printed_answers(plain):
     best = column(plain, "D", 2)[::3]
-    # ten annotators agree, so nothing is normalised: "" doesn't match "the", as officially
-    right = sum(a == b for a, b in zip(best, ["new york", "the", "2"] * 2, strict=True))
+    # ten annotators agree, but these are not VQA v2's: both sides are normalised
+    right = sum(a == b for a, b in zip(best, ["new york", "", "2"] * 2, strict=True))
+    assert right > 0
     assert plain[-1].startswith(f"Generate valid with beam=5: VQA accuracy {100 * right / 6:.2f} ")
     assert plain[-1].endswith("over 6 questions")
+
+
+def test_evaluate_says_by_which_rule(world, plain, tmp_path):
+    data, checkpoint = world
+    out = tmp_path / "out"
+    evaluate.main([str(checkpoint), str(data), "--out", str(out), "--cpu", "--num-workers", "0"])
+    score = json.loads((out / "score.json").read_text())
+    assert score["answer_rule"] == "normalised" and f"{score['score']:.2f} (" in plain[-1]
+    records = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert {record["answer_rule"] for record in records} == {"normalised"}
+    assert score["score"] == pytest.approx(100 * sum(r["credit"] for r in records) / 6)
+
+
+def test_an_empty_answer_is_shown_as_quotes(world, capsys):
+    picture = world[0].parent / "raw" / "images" / "train-0.png"
+    asked = ["--image", str(picture), "--text", "où ?", "--topk", "3"]
+    predict.main([str(world[1]), *asked])
+    shown = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert sorted(shown) == ['""', "2", "new york"]
+    predict.main([str(world[1]), *asked, "--json"])
+    told = json.loads(capsys.readouterr().out)["predictions"]
+    assert sorted(answer["text"] for answer in told) == ["", "2", "new york"]
+    page = Application(HubInterface.from_pretrained(world[1]), [])
+    key = page.upload("train-0.png", picture.read_bytes())["id"]
+    assert [row["name"] for row in page.ask("answer", key, "où ?")["rows"]] == shown
 
 
 def test_post_processing_changes_nothing(world, plain):

@@ -63,15 +63,30 @@ def test_annotators_who_disagree_in_spelling_alone():
     assert answer_credit("1,000", mixed) == 1
 
 
-def test_agreeing_annotators_are_compared_as_they_are():
-    assert answer_credit("2", ["two"] * 10) == 0
-    assert answer_credit("Yes", ["yes"] * 10) == 0
-    assert answer_credit(" yes\n", ["yes "] * 10) == 1  # but for the spaces around
+def test_agreeing_annotators_of_vqa_v2_are_compared_as_they_are():
+    assert answer_credit("2", ["two"] * 10, official=True) == 0
+    assert answer_credit("Yes", ["yes"] * 10, official=True) == 0
+    assert answer_credit(" yes\n", ["yes "] * 10, official=True) == 1  # but for spaces around
 
 
 def test_difference_in_spaces_alone_is_agreement():
     # were these taken as disagreeing, "two" would be normalised and match
-    assert answer_credit("2", ["two"] * 9 + [" two\t"]) == 0
+    assert answer_credit("2", ["two"] * 9 + [" two\t"], official=True) == 0
+
+
+@pytest.mark.parametrize("annotators", [1, 9, 10, 11])
+def test_agreeing_annotators_of_other_data_are_normalised(annotators):
+    """A lone answer stands for ten that agree, and classes are normalised."""
+    assert answer_credit("red", ["Red"] * annotators) == 1
+    assert answer_credit("Two", ["2"] * annotators) == 1
+    assert answer_credit("blue", ["Red"] * annotators) == 0
+
+
+def test_the_form_of_a_record_says_whose_it_is():
+    """Official records hold {"answer": ...}; a list of texts is a user's own."""
+    results = [{"question_id": 1, "answer": "red"}]
+    assert vqa_accuracy(results, [annotation(1, ["Red"] * 10)]) == 0
+    assert vqa_accuracy(results, [{"question_id": 1, "answers": ["Red"] * 10}]) == 100
 
 
 def test_empty_answers_match_what_normalises_to_nothing():

@@ -41,6 +41,8 @@ def test_bad_option(tmp_path: Path, options: list[Any], reason: str) -> None:
         ("a.json", "[", "not valid JSON"),
         ("a.json", "[]", "no answers"),
         ("a.txt", "a\na\n", "'a' occurs twice"),
+        ("a.txt", "blue\nRed\nred.\n", "'Red' and 'red.' are one answer once norm.*, 'red'"),
+        ("a.json", '["the", "blue", ""]', "'the' and '' are one answer once normalised, ''"),
         ("a.txt", "", "no answers"),
     ],
 )

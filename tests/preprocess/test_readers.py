@@ -13,6 +13,7 @@ from fairseq.data import Dictionary, data_utils
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
+from preprocess.answer_list import read_answer_list
 from preprocess.datasets.registry import READERS, Reader, register_reader
 from preprocess.records import BadRecord, Record
 
@@ -81,6 +82,34 @@ def test_answer_list_keeps_the_empty_class(tmp_path: Path) -> None:
         assert data.split("train").value("label", 1) == -1  # green is no class
         assert data.split("train").value("labels", 1).tolist() == []
         assert data.metadata["splits"]["train"]["without_known_answer"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b"Blue\nThe Red\n"),
+        ("a.txt", b"\xef\xbb\xbfblue\r\nred\r\n"),
+        ("a.json", b'\xef\xbb\xbf["BLUE", " red "]'),
+        ("a.json", b'{"RED": 1, "Blue": 0}'),
+    ],
+)
+def test_answer_list_is_normalised(tmp_path: Path, name: str, content: bytes) -> None:
+    """So that its spelling, or a byte-order mark, takes no class from a question."""
+    raw = write_vqa(tmp_path / "raw", images=3, test=False)
+    (tmp_path / name).write_bytes(content)
+    data = DataBin(build("vqav2", raw, tmp_path / "bin", "--answer-list", tmp_path / name))
+    assert data.labels == ["blue", "red"]
+    assert data.split("train").value("label", 0) == 1
+    assert data.split("train").value("labels", 0).tolist() == [1]
+
+
+def test_the_usual_answers_are_kept_as_they_are(shared_dir: Path) -> None:
+    """3,129 classes, the empty string first."""
+    folder = shared_dir / "data" / "vqav2_answers"
+    answers = json.loads((folder / "trainval_label2ans.json").read_text())
+    for name in ("trainval_label2ans.json", "trainval_ans2label.json"):
+        assert read_answer_list(folder / name) == answers
+    assert answers[0] == "" and len(answers) == 3129
 
 
 def karpathy(raw: Path) -> Path:

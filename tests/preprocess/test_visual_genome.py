@@ -130,7 +130,7 @@ def test_answers(tmp_path: Path) -> None:
     assert valid.value("scores", 0).tolist() == [1.0] and valid.value("answers", 0) == ["Red."] * 10
     about = data.metadata["splits"]["valid"]["remark"]
     assert about == "4 questions with several answers left out; 2 repeated questions left out"
-    (tmp_path / "classes.txt").write_text("\ndog\nred\n")
+    (tmp_path / "classes.txt").write_text("\nThe Dog\nRed\n")
     options = ("--answer-list", tmp_path / "classes.txt", "--splits", "valid")
     data = DataBin(build("vgqa", raw, tmp_path / "b", *options))
     valid = data.split("valid")

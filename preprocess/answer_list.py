@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
+from mt_fairseq.data.files import read_json, read_text
+from mt_fairseq.data.text_check import text_fault
 from mt_fairseq.errors import UserError
 
 
@@ -14,20 +15,13 @@ def read_answer_list(path: Path) -> list[str]:
 
     The empty string may be a class: in the usual 3,129 answers of VQA v2 it is class 0.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--answer-list {path}: cannot be read ({error})") from error
     if path.suffix == ".json":
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--answer-list {path}: not valid JSON (line {error.lineno}: "
-                            f"{error.msg})") from error  # fmt: skip
+        value = read_json(path)
         answers = _in_order(value, path) if isinstance(value, dict) else value
     else:
+        text = read_text(path)
         answers = text.removesuffix("\n").split("\n") if text else []
-    if not isinstance(answers, list) or not all(isinstance(x, str) for x in answers):
+    if not isinstance(answers, list) or any(map(text_fault, answers)):
         raise UserError(f"--answer-list {path}: must hold answers as strings")
     if not answers:
         raise UserError(f"--answer-list {path}: holds no answers")

@@ -15,12 +15,11 @@ def read_answer_list(path: Path) -> list[str]:
 
     The empty string may be a class: in the usual 3,129 answers of VQA v2 it is class 0.
     """
-    if path.suffix == ".json":
-        value = read_json(path)
-        answers = _in_order(value, path) if isinstance(value, dict) else value
-    else:
-        text = read_text(path)
-        answers = text.removesuffix("\n").split("\n") if text else []
+    try:
+        value = read_json(path) if path.suffix == ".json" else _lines(read_text(path))
+    except UserError as error:
+        raise UserError(f"--answer-list {error}") from error
+    answers = _in_order(value, path) if isinstance(value, dict) else value
     if not isinstance(answers, list) or any(map(text_fault, answers)):
         raise UserError(f"--answer-list {path}: must hold answers as strings")
     if not answers:
@@ -35,3 +34,7 @@ def _in_order(value: dict[str, object], path: Path) -> list[str]:
     if sorted(value.values(), key=str) != sorted(range(len(value)), key=str):
         raise UserError(f"--answer-list {path}: classes must be 0 to {len(value) - 1}, each once")
     return sorted(value, key=lambda answer: value[answer])  # type: ignore[arg-type,return-value]
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []

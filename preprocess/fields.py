@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from mt_fairseq.data.text_check import text_fault
 from preprocess.column_kinds import value_fault
 from preprocess.records import BadRecord
-from preprocess.shown import names_shown, shown
+from preprocess.shown import names_shown, one_line, shown
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class FieldFault(Exception):
     """What is wrong with one entry of a file: where it stands, and why it cannot be used."""
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
+        super().__init__(one_line(f"{where}: {reason}"))
         self.where, self.reason = where, reason
 
     def as_record(self) -> BadRecord:

@@ -7,6 +7,10 @@ from typing import Any
 
 LONGEST = 80
 """Characters of a text that a message shows."""
+MOST = 20
+"""Names that a message lists."""
+LINE = 400
+"""Characters of a whole message."""
 LARGE = 1 << 4096
 """Python refuses to write numbers far beyond this one."""
 
@@ -28,11 +32,15 @@ def shown(value: Any) -> str:
     return _short.repr(value)
 
 
+def one_line(text: str) -> str:
+    """``text`` with line breaks and other characters that cannot be seen as Python escapes them."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= LINE else f"{text[: LINE // 2]} ... {text[-LINE // 2 :]}"
+
+
 def names_shown(names: Any) -> str:
     """Names of fields, the first ones of many; "nothing" for none."""
     known = [name if isinstance(name, str) else shown(name) for name in names]
-    rest = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
-    return ", ".join(known[:_MOST]) + rest or "nothing"
-
-
-_MOST = 20
+    rest = f" and {len(known) - MOST} more" if len(known) > MOST else ""
+    return ", ".join(known[:MOST]) + rest or "nothing"

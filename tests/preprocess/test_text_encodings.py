@@ -86,6 +86,13 @@ def test_classes_of_a_list_with_a_mark(tmp_path: Path) -> None:
     assert data.labels == ["red", "green"] and data.split("train").value("label", 0) == 0
 
 
+def test_half_a_surrogate_pair_in_a_list(tmp_path: Path) -> None:
+    raw = _answers(tmp_path / "raw")
+    dump(raw / "list.json", ["red", "\ud83d"])
+    with pytest.raises(UserError, match=r"--answer-list .*list\.json: must hold answers"):
+        build("vqav2", raw, tmp_path / "bin", "--answer-list", raw / "list.json")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.files import read_json, read_text
+from mt_fairseq.data.text_check import text_fault
 from mt_fairseq.errors import UserError
 
 
@@ -16,19 +17,11 @@ def read_answer_list(path: Path) -> list[str]:
     Raises UserError for a file that holds no such list, or two spellings of one answer.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--answer-list {path}: cannot be read ({error})") from error
-    if path.suffix == ".json":
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--answer-list {path}: not valid JSON (line {error.lineno}: "
-                            f"{error.msg})") from error  # fmt: skip
-        answers = _in_order(value, path) if isinstance(value, dict) else value
-    else:
-        answers = text.removesuffix("\n").split("\n") if text else []
-    if not isinstance(answers, list) or not all(isinstance(x, str) for x in answers):
+        value = read_json(path) if path.suffix == ".json" else _lines(read_text(path))
+    except UserError as error:
+        raise UserError(f"--answer-list {error}") from error
+    answers = _in_order(value, path) if isinstance(value, dict) else value
+    if not isinstance(answers, list) or any(map(text_fault, answers)):
         raise UserError(f"--answer-list {path}: must hold answers as strings")
     if not answers:
         raise UserError(f"--answer-list {path}: holds no answers")
@@ -56,3 +49,7 @@ def _in_order(value: dict[str, object], path: Path) -> list[str]:
     if sorted(value.values(), key=str) != sorted(range(len(value)), key=str):
         raise UserError(f"--answer-list {path}: classes must be 0 to {len(value) - 1}, each once")
     return sorted(value, key=lambda answer: value[answer])  # type: ignore[arg-type,return-value]
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []

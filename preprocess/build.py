@@ -50,6 +50,9 @@ def build(args: argparse.Namespace) -> int:
     _warn(reader, splits, found, classes, options)
     labels = None if classes is None else label_lines(classes)
     tokenizer = _tokenizer(reader, splits, found, options)
+    if found.doubtful:
+        say("reading the records again: the tokenizer must judge texts without letters of ASCII")
+        found = survey(reader, splits, options, tokenizer)
     decided = {**deciding(options), **reader.deciding(args)}
     plan = plan_of({**decided, "tokenizer": tokenizer.fingerprint,
                     "labels": labels and len(classes or ())}, found.images)  # fmt: skip

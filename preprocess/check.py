@@ -4,13 +4,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from typing import Any
 
+from mt_fairseq.data.tokenizer import TextTokenizer
+from preprocess.column_kinds import Kind, kind_of, value_fault
 from preprocess.image_table import ImageTable
 from preprocess.records import BadRecord, Record
+from preprocess.shown import shown
 
 SHOWN = 8
 """Classes that a message names."""
-HALF_PAIR = re.compile("[\ud800-\udfff]")
+VISIBLE = re.compile("[!-~]")
+"""Characters that leave a token, whatever the tokenizer."""
+WHOLE, TEXT, TEXTS = Kind("int"), Kind("text"), Kind("texts")
+MAY_BE_NONE = ("answers", "majority answer", "label")
+WORDS = {WHOLE: "a whole number", TEXT: "text", TEXTS: "a list of texts"}
+
+
+def content_fault(record: Record) -> str | None:
+    """Why a record cannot be stored, whatever other records and images are like, or None."""
+    parts: tuple[tuple[str, Any, tuple[Kind, ...]], ...] = (
+        ("text", record.text, (TEXT,)),
+        ("id", record.sample_id, (WHOLE, TEXT)),
+        ("images", record.images, (TEXTS,)),
+        ("answers", record.answers, (TEXTS,)),
+        ("majority answer", record.majority, (TEXT,)),
+        ("label", record.label, (TEXT,)),
+    )
+    for name, value, kinds in parts:
+        if value is None and name in MAY_BE_NONE:
+            continue
+        if isinstance(value, bool) or kind_of(value) not in kinds:
+            wanted = " or ".join(WORDS[kind] for kind in kinds)
+            return f"its {name} must be {wanted}, not {shown(value)}"
+        reason = value_fault(value)
+        if reason:
+            return f"its {name} {reason}"
+    for name, value in record.extra.items():
+        reason = value_fault(value)
+        if reason:
+            return f"its {name} {reason}"
+    return None if record.text.strip() else "its text is empty"
+
+
+def may_leave_nothing(text: str) -> bool:
+    """Whether a tokenizer has to say if a text leaves any token (zero-width characters do not)."""
+    return VISIBLE.search(text) is None
 
 
 class SplitChecker:
@@ -20,6 +59,7 @@ class SplitChecker:
         images: the images of all splits.
         classes: the only labels allowed, where they are known before the records.
         repeated: hashes of the ids that occur more than once; the first record of an id counts.
+        tokenizer: of which every text must leave a token; None before there is one.
     """
 
     def __init__(
@@ -27,11 +67,14 @@ class SplitChecker:
         images: ImageTable,
         classes: Collection[str] | None = None,
         repeated: Collection[int] = (),
+        tokenizer: TextTokenizer | None = None,
     ) -> None:
         self.images = images
         self.classes = classes
         self.repeated = repeated
+        self.tokenizer = tokenizer
         self.first: Record | None = None
+        self.kinds: dict[str, Kind | None] = {}
         self.owner: dict[int | str, str] = {}
 
     def judge(self, records: Iterator[Record | BadRecord]) -> Iterator[Record | BadRecord]:
@@ -45,14 +88,8 @@ class SplitChecker:
 
     def fault(self, record: Record) -> str | None:
         """Why a record cannot be used, or None."""
-        if not isinstance(record.text, str):
-            return f"its text is no string: {record.text!r}"
-        if not record.text.strip():
-            return "its text is empty"
-        if HALF_PAIR.search(record.text):
-            return "its text holds half a surrogate pair, which is no character"
-        if isinstance(record.sample_id, bool) or not isinstance(record.sample_id, (int, str)):
-            return f"its id {record.sample_id!r} is neither a whole number nor a string"
+        if self._no_token(record.text):
+            return f"its text leaves no token: {shown(record.text)}"
         for key in record.images:
             reason = self.images.fault(key)
             if reason:
@@ -62,6 +99,10 @@ class SplitChecker:
             return f"its label {record.label!r} is none of {_some(self.classes or ())}"
         return self._unlike_first(record) or self._id_taken(record)
 
+    def _no_token(self, text: str) -> bool:
+        return (self.tokenizer is not None and may_leave_nothing(text)
+                and not self.tokenizer.encode(text))  # fmt: skip
+
     def _id_taken(self, record: Record) -> str | None:
         if not self.repeated or hash(record.sample_id) not in self.repeated:
             return None
@@ -69,17 +110,17 @@ class SplitChecker:
         if owner is None:
             self.owner[record.sample_id] = record.where
             return None
-        return f"its id {record.sample_id!r} was taken by {owner}; ids must differ within a split"
+        return (
+            f"its id {shown(record.sample_id)} was taken by {owner}; ids must differ within a split"
+        )
 
     def _unlike_first(self, record: Record) -> str | None:
         first = self.first
         if first is None:
-            self.first = record
+            self.first, self.kinds = record, _kinds(record)
             return None
         if len(record.images) != len(first.images):
             return f"has {len(record.images)} pictures, {first.where} has {len(first.images)}"
-        if type(record.sample_id) is not type(first.sample_id):
-            return f"its id {record.sample_id!r} is of another kind than {first.sample_id!r}"
         for name in ("label", "answers"):
             mine, other = getattr(record, name), getattr(first, name)
             if (mine is None) != (other is None):
@@ -87,10 +128,20 @@ class SplitChecker:
                 return f"{has[0]} {name}, {first.where} {has[1]} it"
         if set(record.extra) != set(first.extra):
             return f"has other columns than {first.where}"
-        for name, value in record.extra.items():
-            if type(value) is not type(first.extra[name]):
-                return f"its {name} {value!r} is of another kind than {first.extra[name]!r}"
+        for name, kind in _kinds(record).items():
+            if kind != self.kinds[name]:
+                mine, other = _numbered(record)[name], _numbered(first)[name]
+                return f"its {name} {shown(mine)} is of another kind than {shown(other)}"
         return None
+
+
+def _numbered(record: Record) -> dict[str, Any]:
+    """Id and further columns."""
+    return {"id": record.sample_id, **record.extra}
+
+
+def _kinds(record: Record) -> dict[str, Kind | None]:
+    return {name: kind_of(value) for name, value in _numbered(record).items()}
 
 
 def _some(names: Collection[str]) -> str:

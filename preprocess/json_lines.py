@@ -5,32 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from mt_fairseq.errors import UserError
-from preprocess.records import BadRecord
+from mt_fairseq.data.files import text_lines
+from mt_fairseq.data.json_text import parse_json
+from preprocess.fields import Fields
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, str, Any]]:
-    """Number (from 1), name and value of every line that is not blank.
+def json_lines(path: Path) -> Iterator[tuple[int, Fields]]:
+    """Number (from 1) and fields of every line that is not blank.
 
-    The value is a :class:`BadRecord` for a line that is no JSON. Errors: UserError for a file that
-    cannot be read.
+    A line that is not JSON has no fields. Errors: UserError for a file that cannot be read.
     """
-    try:
-        with open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    where = f"{path.name} line {number}"
-                    yield number, where, _value(line, where)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    for number, line in enumerate(text_lines(path), 1):
+        if line is None or line.strip():
+            yield number, _fields(line, f"{path.name} line {number}")
 
 
-def _value(line: bytes, where: str) -> Any:
+def _fields(line: str | None, where: str) -> Fields:
+    if line is None:
+        return Fields(None, where, "is not UTF-8 text")
     try:
-        return json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return BadRecord(where, "is not UTF-8 text")
+        return Fields(parse_json(line), where)
     except json.JSONDecodeError as error:
-        return BadRecord(where, f"is not valid JSON (column {error.colno}: {error.msg})")
+        return Fields(None, where, f"is not valid JSON (column {error.colno}: {error.msg})")

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from mt_fairseq.data.files import open_text
+from mt_fairseq.data.json_text import DECODER, NestedTooDeeply
 from mt_fairseq.errors import UserError
+from preprocess.shown import names_shown
 
 CHUNK = 1 << 20
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -24,14 +27,9 @@ def stream_list(path: Path, key: str | None) -> Iterator[Any]:
 
     Errors: UserError for a missing file, text that is no JSON (with its position), or no such list.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as stream:
-            parser = _Parser(path, stream)
-            yield from parser.items() if key is None else parser.elements(key)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason})") from error
+    with open_text(path) as stream:
+        parser = _Parser(path, stream)
+        yield from parser.items() if key is None else parser.elements(key)
 
 
 class _Parser:
@@ -41,27 +39,24 @@ class _Parser:
         self.path, self.stream = path, stream
         self.text, self.at = "", 0
         self.passed = 0  # characters already dropped in front of the window
-        self.decoder = json.JSONDecoder()
 
     def elements(self, key: str) -> Iterator[Any]:
         """Walk the members of the top-level object until ``key``; skip the others."""
         self._expect("{")
-        found: list[str] = []
+        found: list[Any] = []
         while self._peek() != "}":
             name = self._value()
             self._expect(":")
             if name == key:
                 if self._peek() != "[":
-                    raise UserError(f'{self.path}: "{key}" is no list')
+                    raise UserError(f'{self.path}: "{key}" is not a list')
                 yield from self.items()
                 return
             self._skip()
-            found.append(str(name))
+            found.append(name)
             if self._peek() == ",":
                 self._expect(",")
-        raise UserError(
-            f'{self.path}: has no list "{key}" (only {", ".join(found) or "an empty object"})'
-        )
+        raise UserError(f'{self.path}: has no list "{key}" (only {names_shown(found)})')
 
     def items(self) -> Iterator[Any]:
         """Elements of the list that begins here."""
@@ -111,9 +106,9 @@ class _Parser:
         self._peek()
         while True:
             try:
-                value, end = self.decoder.raw_decode(self.text, self.at)
+                value, end = DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
-                if not self._more():
+                if isinstance(error, NestedTooDeeply) or not self._more():
                     raise self._error(error.msg) from error
                 continue
             if self._may_go_on(value, end) and self._more():

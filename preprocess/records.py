@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from preprocess.shown import one_line
+
 
 class Ragged(tuple[float, ...]):
     """A further column's row of numbers whose count differs from row to row."""
@@ -48,7 +50,11 @@ def agreed(answer: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that cannot be used: where it stands, and why."""
+    """A record that cannot be used: where it stands, and why; each on one line."""
 
     where: str
     reason: str
+
+    def __post_init__(self) -> None:
+        for name in ("where", "reason"):  # both may quote ids, texts and paths of raw files
+            object.__setattr__(self, name, one_line(getattr(self, name)))

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
 from preprocess.answer_spellings import Spellings
-from preprocess.check import SplitChecker
+from preprocess.check import SplitChecker, may_leave_nothing
 from preprocess.clean_texts import records_of
 from preprocess.datasets.registry import Reader
 from preprocess.image_table import ImageTable
@@ -36,6 +37,8 @@ class Survey:
         class_names: labels seen.
         allowed: the only labels allowed, or None.
         repeated: of each split the hashes of ids that occur more than once.
+        tokenizer: what judged whether texts leave tokens, or None.
+        doubtful: whether a text may leave none, so that a tokenizer must judge.
     """
 
     images: ImageTable
@@ -46,10 +49,13 @@ class Survey:
     class_names: set[str] = field(default_factory=set)
     allowed: dict[str, int] | None = None
     repeated: dict[str, frozenset[int]] = field(default_factory=dict)
+    tokenizer: TextTokenizer | None = None
+    doubtful: bool = False
 
     def checker(self, split: str) -> SplitChecker:
         """A fresh judge of a split's records; all passes judge alike."""
-        return SplitChecker(self.images, self.allowed, self.repeated.get(split, ()))
+        repeated = self.repeated.get(split, ())
+        return SplitChecker(self.images, self.allowed, repeated, self.tokenizer)
 
 
 def chosen_splits(reader: Reader, options: Options) -> list[str]:
@@ -68,11 +74,17 @@ def chosen_splits(reader: Reader, options: Options) -> list[str]:
     return [name for name in present if name in options.splits]
 
 
-def survey(reader: Reader, splits: list[str], options: Options) -> Survey:
-    """Read all records once. With ``--on-error fail``, any fault ends here."""
+def survey(
+    reader: Reader, splits: list[str], options: Options, tokenizer: TextTokenizer | None = None
+) -> Survey:
+    """Read all records once. With ``--on-error fail``, any fault ends here.
+
+    The tokenizer is made from the texts, so the first survey has none; if texts are ``doubtful``,
+    a second one with the tokenizer takes its place.
+    """
     fixed = fixed_classes(reader, options)
     allowed = None if fixed is None else {name: i for i, name in enumerate(fixed)}
-    result = Survey(ImageTable(reader.image_path), allowed=allowed)
+    result = Survey(ImageTable(reader.image_path), allowed=allowed, tokenizer=tokenizer)
     for split in splits:
         _survey_split(result, reader, split, options)
     return result
@@ -140,6 +152,7 @@ def _pass_over(result: Survey, reader: Reader, split: str, options: Options) -> 
             found.first_fault = found.first_fault or record
             continue
         found.good += 1
+        result.doubtful = result.doubtful or may_leave_nothing(record.text)
         found.id_hashes.append(hash(record.sample_id))
         for key in record.images:
             result.images.use(key)

@@ -21,9 +21,10 @@ from mt_fairseq.data.token_file import TokenWriter
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
 from preprocess.check import SplitChecker
+from preprocess.column_kinds import kind_of
 from preprocess.image_table import ImageTable
 from preprocess.options import Options
-from preprocess.records import BadRecord, Ragged, Record
+from preprocess.records import BadRecord, Record
 
 SPECIAL_TOKENS = 2  # <s> and </s>, which datasets add
 
@@ -67,16 +68,17 @@ class Columns:
 
 
 def _buffer_for(value: Any) -> Buffer:
-    """The kind of column that the first value asks for."""
-    if isinstance(value, str):
+    """The column for the kind of the first value."""
+    kind = kind_of(value)
+    if kind is None:
+        raise TypeError(f"no column holds {value!r}")
+    if kind.name == "text":
         return TextColumn()
-    if isinstance(value, Ragged):
-        return RaggedColumn(np.float32)
-    if isinstance(value, (int, float)):
-        return NumberBuffer("q" if isinstance(value, int) else "d")
-    if value and all(isinstance(x, str) for x in value):
+    if kind.name == "texts":
         return TextsColumn()
-    return NumberBuffer("q" if all(isinstance(x, int) for x in value) else "d", len(value))
+    if kind.name == "ragged":
+        return RaggedColumn(np.float32)
+    return NumberBuffer("q" if kind.name == "int" else "d", kind.width)
 
 
 class SplitWriter:

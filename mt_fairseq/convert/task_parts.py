@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mt_fairseq.data.files import read_text
 from mt_fairseq.data.metadata import LABEL_FILE
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
@@ -98,11 +99,9 @@ def labels_of(name: str | None, task: str, classes: int) -> list[str] | None:
 
 def _label_file(path: Path) -> list[str]:
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return stream.read().removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UserError(f"--labels {path}: can't be read ({reason})") from error
+        return read_text(path).removesuffix("\n").split("\n")
+    except UserError as error:
+        raise UserError(f"--labels {error}") from error
 
 
 def class_order(task: str, labels: list[str] | None) -> list[int] | None:

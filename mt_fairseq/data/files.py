@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,8 +13,9 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
+from mt_fairseq.data.json_text import parse_json
 from mt_fairseq.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -81,18 +84,66 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; keys stay in their order, so equal content is equal bytes."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    with atomic_file(path) as stream:
+        # half a surrogate pair (of a file name, say) has no UTF-8, but JSON can escape it
+        stream.write(text.encode("utf-8", "backslashreplace"))
+
+
+OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file of UTF-8 text as bytes, at its first byte.
+
+    Raises:
+        UserError: it cannot be read, or begins as UTF-16 or UTF-32 does.
+    """
+    try:
+        with open(path, "rb") as stream:
+            begin = stream.peek(4)[:4]
+            if begin.startswith(OTHER_ENCODINGS) or b"\0" in begin:
+                raise UserError(f"{path}: is UTF-16, UTF-32 or binary; save it as UTF-8 text")
+            yield stream
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open UTF-8 text, with or without a byte-order mark; ``newline`` as for ``open``.
+
+    Raises:
+        UserError: as :func:`open_binary`, or it turns out not to be UTF-8 while it is read.
+    """
+    with open_binary(path) as stream:
+        try:
+            yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not UTF-8 text ({error.reason})") from error
+
+
+def text_lines(path: Path) -> Iterator[str | None]:
+    """Lines of a text file without their ends; None for a line that is not UTF-8."""
+    with open_binary(path) as stream:
+        for line in stream:
+            try:
+                yield line.rstrip(b"\r\n").decode("utf-8-sig")
+            except UnicodeDecodeError:
+                yield None
+
+
+def read_text(path: Path) -> str:
+    """A whole text file, opened by :func:`open_text`."""
+    with open_text(path) as stream:
+        return stream.read()
 
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file; UserError names file, line and reason."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        return parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"

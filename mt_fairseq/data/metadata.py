@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mt_fairseq.data.files import read_json
+from mt_fairseq.data.files import open_text, read_json
 from mt_fairseq.errors import UserError
 
 DATA_BIN_VERSION = 1
@@ -50,5 +50,5 @@ def label_lines(labels: list[str]) -> str:
 
 def read_labels(path: Path) -> list[str]:
     """Inverse of :func:`label_lines`."""
-    with open(path, encoding="utf-8", newline="") as stream:
+    with open_text(path, newline="") as stream:
         return stream.read().split("\n")[:-1]

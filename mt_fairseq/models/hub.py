@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from mt_fairseq.data.decode import decode_image, to_rgb
+from mt_fairseq.data.text_check import text_fault
 from mt_fairseq.data.text_cleaning import cleaned
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
@@ -161,6 +162,9 @@ class HubInterface(nn.Module):
 
         With ``masked``, the mask written in the text becomes the mask token.
         """
+        reason = text_fault(text)
+        if reason:
+            raise UserError(f"{text!r} {reason}")
         words = self._encode_masked(text) if masked else self._words(text)
         if not words:
             raise UserError(f"{text!r} is an empty text")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mt_fairseq.data.files import read_json
 from mt_fairseq.errors import UserError
-from preprocess.datasets.registry import missing_field
+from preprocess.column_kinds import value_fault
+from preprocess.fields import FieldFault, Fields, fields_of
 from preprocess.json_stream import stream_list
+from preprocess.lookup import Lookup
+from preprocess.shown import shown
 
 GROUND_TRUTH = "ground-truth"
 SLACK = 1.0
@@ -31,7 +35,7 @@ class Picture:
 class Box:
     """(x, y, width, height) on a picture."""
 
-    image_id: Any
+    image_id: int
     numbers: Numbers
 
 
@@ -39,24 +43,17 @@ class Instances:
     """Pictures and annotated boxes of an ``instances.json``, by id."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.pictures: dict[Any, Picture] = {}
-        self.boxes: dict[Any, Box] = {}
-        for i, item in enumerate(stream_list(path, "images")):
-            _must_have(path, f"images[{i}]", item, "id", "file_name", "height", "width")
-            self.pictures[item["id"]] = Picture(item["file_name"], item["height"], item["width"])
-        for i, item in enumerate(stream_list(path, "annotations")):
-            _must_have(path, f"annotations[{i}]", item, "id", "image_id", "bbox")
-            numbers = box_numbers(item["bbox"])
-            if numbers is not None:
-                self.boxes[item["id"]] = Box(item["image_id"], numbers)
+        pictures, boxes = (fields_of(stream_list(path, name), f"{path.name}: {name}")
+                           for name in ("images", "annotations"))  # fmt: skip
+        self.pictures = Lookup(path.name, pictures, _picture)
+        self.boxes = Lookup(path.name, boxes, _box)
 
-    def fault(self, annotation_id: Any, image_id: Any) -> str | None:
+    def fault(self, annotation_id: int, image_id: int) -> str | None:
         """Why an annotation cannot be used as the box of something on a picture, or None."""
         if image_id not in self.pictures:
-            return f"its picture {image_id} is not in {self.path.name}"
+            return f"its picture {image_id} {self.pictures.lacks_it}"
         if annotation_id not in self.boxes:
-            return f"its annotation {annotation_id} is not in {self.path.name}, or has no box"
+            return f"its annotation {annotation_id} {self.boxes.lacks_it}"
         box = self.boxes[annotation_id]
         if box.image_id != image_id:
             return f"its annotation {annotation_id} is of picture {box.image_id}, not {image_id}"
@@ -65,7 +62,7 @@ class Instances:
     def by_picture(self) -> dict[str, list[Numbers]]:
         """All annotated boxes of each picture."""
         found: dict[str, list[Numbers]] = {}
-        for box in self.boxes.values():
+        for box in self.boxes.found.values():
             found.setdefault(str(box.image_id), []).append(box.numbers)
         return found
 
@@ -85,7 +82,7 @@ class Proposals:
             instances.by_picture() if source == GROUND_TRUTH else read_detections(Path(source))
         )
 
-    def fault(self, image_id: Any, needed: bool) -> str | None:
+    def fault(self, image_id: int, needed: bool) -> str | None:
         """Why the proposals of a picture cannot be used, or None."""
         boxes = self.boxes.get(str(image_id), [])
         if needed and not boxes:
@@ -95,40 +92,58 @@ class Proposals:
                   for i, box in enumerate(boxes))  # fmt: skip
         return next((fault for fault in faults if fault), None)
 
-    def numbers(self, image_id: Any) -> list[float]:
+    def numbers(self, image_id: int) -> list[float]:
         """(4 n,) the boxes of a picture one after another."""
         return [number for box in self.boxes.get(str(image_id), []) for number in box]
 
 
 def read_detections(path: Path) -> dict[str, list[Numbers]]:
-    """Boxes by picture, the id as text."""
+    """Boxes by picture, the id as text; UserError for a file with any other content."""
     content = read_json(path)
-    found: dict[str, list[Numbers]] = {}
-    if isinstance(content, dict):
-        pairs = [(image_id, box) for image_id, boxes in content.items()
-                 for box in (boxes if isinstance(boxes, list) else [boxes])]  # fmt: skip
-    elif isinstance(content, list):
-        for i, item in enumerate(content):
-            _must_have(path, f"[{i}]", item, "image_id", "box")
-        pairs = [(item["image_id"], item["box"]) for item in content]
-    else:
+    if not isinstance(content, (dict, list)):
         raise UserError(f"{path}: neither an object nor a list of detections")
-    for image_id, box in pairs:
-        numbers = box_numbers(box)
-        if numbers is None:
-            raise UserError(f"{path}: picture {image_id}: {box!r} is no box of four numbers")
-        found.setdefault(str(image_id), []).append(numbers)
+    found: dict[str, list[Numbers]] = {}
+    try:
+        for image_id, box in _by_picture(content) if isinstance(content, dict) else _all(content):
+            found.setdefault(image_id, []).append(box)
+    except FieldFault as fault:
+        raise UserError(f"{path}: {fault}") from fault
     return found
 
 
-def box_numbers(value: Any) -> Numbers | None:
-    """The first four numbers (a score may follow), or None if there are none."""
-    if not isinstance(value, list) or len(value) < 4:
-        return None
-    if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value[:4]):
-        return None
-    x, y, width, height = map(float, value[:4])
+def _by_picture(content: dict[str, Any]) -> Iterator[tuple[str, Numbers]]:
+    for image_id in content:
+        where = f"picture {image_id}"
+        for box in Fields(content, where).entries(image_id):
+            yield image_id, box_of(Fields({"box": box}, where), "box")
+
+
+def _all(content: list[Any]) -> Iterator[tuple[str, Numbers]]:
+    for entry in fields_of(content, "detections"):
+        yield str(entry.identity("image_id")), box_of(entry, "box")
+
+
+def _picture(entry: Fields) -> tuple[int, Picture]:
+    height, width = (entry.whole(name, least=1) for name in ("height", "width"))
+    return entry.whole("id"), Picture(entry.text("file_name"), height, width)
+
+
+def _box(entry: Fields) -> tuple[int, Box]:
+    return entry.whole("id"), Box(entry.whole("image_id"), box_of(entry, "bbox"))
+
+
+def box_of(entry: Fields, name: str) -> Numbers:
+    """The first four numbers of a list (a score may follow)."""
+    value = entry.value(name)
+    four = value[:4] if isinstance(value, list) else []
+    if len(four) < 4 or not all(map(_is_number, four)) or value_fault(four):
+        raise entry.fault(f'"{name}" is not a box of four numbers: {shown(value)}')
+    x, y, width, height = map(float, four)
     return x, y, width, height
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def box_fault(what: str, box: Numbers, picture: Picture) -> str | None:
@@ -140,9 +155,3 @@ def box_fault(what: str, box: Numbers, picture: Picture) -> str | None:
             or y + height > picture.height + SLACK):  # fmt: skip
         return f"{what} {list(box)} reaches out of the picture ({picture.width} x {picture.height})"
     return None
-
-
-def _must_have(path: Path, where: str, item: Any, *names: str) -> None:
-    reason = missing_field(item, *names)
-    if reason:
-        raise UserError(f"{path}: {where} {reason}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from mt_fairseq.data.files import text_lines
 from preprocess.datasets.registry import register_reader
-from preprocess.datasets.web_captions import Line, WebCaptions, decoded, text_lines
+from preprocess.datasets.web_captions import CAPTION, FILE, URL, WebCaptions
+from preprocess.fields import Fields
 
 FILES = {"train": "Train_GCC-training.tsv", "valid": "Validation_GCC-1.1.0-Validation.tsv"}
 
@@ -32,16 +34,18 @@ class ConceptualCaptions(WebCaptions):
         """The official names."""
         return FILES
 
-    def lines(self, split: str) -> Iterator[tuple[str, Line | str]]:
+    def lines(self, split: str) -> Iterator[Fields]:
         """Lines of two columns, or of three with the picture's file."""
         path = self.file_of(split)
-        for number, content in enumerate(text_lines(path)):
-            text = decoded(content)
-            where = f"{path.name} line {number}"
-            columns = [] if text is None else text.split("\t")
-            if text is None:
-                yield where, "is not UTF-8 text"
-            elif len(columns) not in (2, 3):
-                yield where, f"has {len(columns)} columns, not caption, address and perhaps file"
-            else:
-                yield where, Line(*columns)
+        for number, line in enumerate(text_lines(path)):
+            yield _fields(line, f"{path.name} line {number}")
+
+
+def _fields(line: str | None, where: str) -> Fields:
+    if line is None:
+        return Fields(None, where, "is not UTF-8 text")
+    columns = line.split("\t")
+    if len(columns) not in (2, 3):
+        count = f"has {len(columns)} columns, not caption, address and perhaps file"
+        return Fields(None, where, count)
+    return Fields(dict(zip((CAPTION, URL, FILE), columns, strict=False)), where)

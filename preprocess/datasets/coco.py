@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mt_fairseq.errors import UserError
 from preprocess.datasets.karpathy import (
@@ -16,7 +16,8 @@ from preprocess.datasets.karpathy import (
     karpathy_records,
     karpathy_splits,
 )
-from preprocess.datasets.registry import Reader, missing_field, register_reader
+from preprocess.datasets.registry import Reader, register_reader
+from preprocess.fields import FieldFault, Fields, faults_as_records, fields_of
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
 
@@ -59,7 +60,7 @@ class Coco(Reader):
     def _official(self) -> dict[str, list[Path]]:
         """Official files by split."""
         found: dict[str, list[Path]] = {}
-        for path in sorted([*self.raw.glob("*.json"), *self.raw.glob("annotations/*.json")]):
+        for path in [*self.glob("*.json"), *self.glob("annotations/*.json")]:
             match = OFFICIAL.fullmatch(path.name)
             if match:
                 found.setdefault(OFFICIAL_SPLITS[match[1]], []).append(path)
@@ -88,31 +89,37 @@ class Coco(Reader):
         return self._official_records(self._official()[split][0])
 
     def _official_records(self, path: Path) -> Iterator[Record | BadRecord]:
-        names: dict[Any, str] = {}
+        images, captions = (fields_of(stream_list(path, name), f"{path.name}: {name}")
+                            for name in ("images", "annotations"))  # fmt: skip
+        names: dict[int | str, str] = {}
+        for image in images:
+            yield from faults_as_records(_note_name(image, names))
         folder = path.stem.removeprefix("captions_")
-        for i, item in enumerate(stream_list(path, "images")):
-            reason = missing_field(item, "id", "file_name")
-            if reason:
-                yield BadRecord(f"{path.name}: images[{i}]", reason)
-            else:
-                names[item["id"]] = item["file_name"]
         without = dict.fromkeys(names)
-        for i, item in enumerate(stream_list(path, "annotations")):
-            reason = missing_field(item, "id", "image_id", "caption")
-            if reason:
-                yield BadRecord(f"{path.name}: annotations[{i}]", reason)
-            elif item["image_id"] not in names:
-                reason = f"its image {item['image_id']} is not listed"
-                yield BadRecord(f"caption {item['id']}", reason)
-            else:
-                without.pop(item["image_id"], None)
-                key = f"{folder}/{names[item['image_id']]}"
-                yield caption(item["id"], item["caption"], key, item["image_id"])
+        for entry in captions:
+            yield from faults_as_records(_caption(entry, names, folder, without))
         for image_id in without:
             yield BadRecord(f"image {image_id} ({names[image_id]})", "has no caption")
 
 
-def _key(item: dict[str, Any]) -> str:
+def _note_name(image: Fields, names: dict[int | str, str]) -> Iterator[Record]:
+    """A picture alone makes no record."""
+    names[image.identity("id")] = image.text("file_name")
+    yield from ()
+
+
+def _caption(
+    entry: Fields, names: dict[int | str, str], folder: str, without: dict[int | str, None]
+) -> Iterator[Record]:
+    image_id = entry.identity("image_id")
+    if image_id not in names:
+        raise FieldFault(f"caption {entry.identity('id')}", f"its image {image_id} is not listed")
+    without.pop(image_id, None)
+    yield from caption(entry, "id", "caption", f"{folder}/{names[image_id]}", image_id)
+
+
+def _key(image: Fields) -> str:
     """``filepath/filename``, the folder left out where there is none."""
-    folder = item.get("filepath", "")
-    return f"{folder}/{item['filename']}" if folder else str(item["filename"])
+    folder = image.text("filepath") if "filepath" in image else ""
+    name = image.text("filename")
+    return f"{folder}/{name}" if folder else name

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from preprocess.datasets.flickr_pictures import PICTURES, FlickrReader, flickr_key
 from preprocess.datasets.karpathy import SOURCE, SPLITS, karpathy_records, karpathy_splits
 from preprocess.datasets.registry import register_reader
+from preprocess.fields import Fields
 from preprocess.records import BadRecord, Record
 
 FILE = "dataset_flickr30k.json"
@@ -41,5 +42,5 @@ class Flickr30k(FlickrReader):
         return karpathy_records(path, split, _key)
 
 
-def _key(item: dict[str, Any]) -> str:
-    return flickr_key(str(item["filename"]))
+def _key(image: Fields) -> str:
+    return flickr_key(image.text("filename"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from mt_fairseq.errors import UserError
 from preprocess.datasets.karpathy import SPLITS
-from preprocess.datasets.registry import missing_field
+from preprocess.fields import Fields, fields_of
 from preprocess.json_stream import stream_list
+from preprocess.lookup import Lookup
 
 FOLDERS = {"train2014": "train", "val2014": "valid"}
 
@@ -23,18 +22,18 @@ class GenomeSplits:
     """
 
     def __init__(self, pictures: Path, coco: Path, by_folder: bool) -> None:
-        self.pictures, self.coco = pictures, coco
-        self.coco_split = _coco_split(coco, *(("filepath", FOLDERS) if by_folder
-                                              else ("split", SPLITS)))  # fmt: skip
-        self.coco_id = _coco_ids(pictures)
+        images, numbers = stream_list(coco, "images"), stream_list(pictures, None)
+        part_of = _part_by_folder if by_folder else _part_by_split
+        self.coco_split = Lookup(coco.name, fields_of(images, "images"), part_of)
+        self.coco_id = Lookup(pictures.name, fields_of(numbers, ""), _coco_id)
 
     def fault(self, image_id: int) -> str | None:
         """Why a picture cannot be given a split, or None."""
         if image_id not in self.coco_id:
-            return f"its picture {image_id} is not in {self.pictures.name}"
+            return f"its picture {image_id} {self.coco_id.lacks_it}"
         coco_id = self.coco_id[image_id]
         if coco_id is not None and coco_id not in self.coco_split:
-            return f"its picture {image_id} is COCO's {coco_id}, which is not in {self.coco.name}"
+            return f"its picture {image_id} is COCO's {coco_id}, which {self.coco_split.lacks_it}"
         return None
 
     def of(self, image_id: int, coco_only: bool) -> str | None:
@@ -45,25 +44,18 @@ class GenomeSplits:
         return None if coco_only else "train"
 
 
-def _coco_split(path: Path, field: str, table: dict[str, str]) -> dict[Any, str]:
-    """Train or valid by COCO's number of a picture."""
-    found = {}
-    for i, item in enumerate(stream_list(path, "images")):
-        reason = missing_field(item, "cocoid", field)
-        if not reason and str(item[field]) not in table:
-            reason = f"unknown {field} {item[field]!r}"
-        if reason:
-            raise UserError(f"{path}: images[{i}] {reason}")
-        found[item["cocoid"]] = "train" if table[item[field]] == "train" else "valid"
-    return found
+def _part_by_folder(image: Fields) -> tuple[int, str]:
+    """COCO's number of a picture, and train or valid."""
+    return image.whole("cocoid"), FOLDERS[image.one_of("filepath", FOLDERS)]
 
 
-def _coco_ids(path: Path) -> dict[int, Any]:
-    """COCO's number, or None, by Visual Genome's number of a picture."""
-    found = {}
-    for i, item in enumerate(stream_list(path, None)):
-        reason = missing_field(item, "image_id", "coco_id")
-        if reason:
-            raise UserError(f"{path}: [{i}] {reason}")
-        found[item["image_id"]] = item["coco_id"]
-    return found
+def _part_by_split(image: Fields) -> tuple[int, str]:
+    """The same by Karpathy's splits: what is not his train is held out."""
+    train = SPLITS[image.one_of("split", SPLITS)] == "train"
+    return image.whole("cocoid"), "train" if train else "valid"
+
+
+def _coco_id(picture: Fields) -> tuple[int, int | None]:
+    """Visual Genome's number of a picture, and COCO's, or None."""
+    known = picture.value("coco_id") is not None
+    return picture.whole("image_id"), picture.whole("coco_id") if known else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from preprocess.datasets.registry import missing_field
+from preprocess.datasets.split_field import splits_among
+from preprocess.fields import Fields, faults_as_records, fields_of
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
 
@@ -14,49 +14,49 @@ SOURCE = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets
 SPLITS = {"train": "train", "restval": "train", "val": "valid", "test": "test"}
 
 
+def _images(path: Path) -> Iterator[Fields]:
+    return fields_of(stream_list(path, "images"), f"{path.name}: images")
+
+
 def karpathy_splits(path: Path) -> list[str]:
     """The splits that a file's pictures belong to."""
-    present = {item.get("split") for item in stream_list(path, "images") if isinstance(item, dict)}
-    return list(dict.fromkeys(SPLITS[name] for name in SPLITS if name in present))
+    return splits_among(_images(path), SPLITS, path)
 
 
 def karpathy_records(
-    path: Path, split: str, key_of: Callable[[dict[str, Any]], str]
+    path: Path, split: str, key_of: Callable[[Fields], str]
 ) -> Iterator[Record | BadRecord]:
     """All captions of a split in the order of the file; a picture may have any number.
 
     Args:
         key_of: key of a picture from its entry, which has a ``filename``.
     """
-    for i, item in enumerate(stream_list(path, "images")):
-        where = f"{path.name}: images[{i}]"
-        reason = missing_field(item, "filename", "split", "sentences", "imgid")
-        if reason:
-            yield BadRecord(where, reason)
-        elif str(item["split"]) not in SPLITS:
-            yield BadRecord(where, f"unknown split {item['split']!r}")
-        elif SPLITS[item["split"]] == split:
-            yield from _captions(item, where, key_of(item))
+    for image in _images(path):
+        yield from faults_as_records(_captions(image, split, key_of))
 
 
-def _captions(item: dict[str, Any], where: str, key: str) -> Iterator[Record | BadRecord]:
-    if not item["sentences"]:
+def _captions(
+    image: Fields, split: str, key_of: Callable[[Fields], str]
+) -> Iterator[Record | BadRecord]:
+    if SPLITS[image.one_of("split", SPLITS)] != split:
+        return
+    key = key_of(image)
+    image_id = image.identity("cocoid" if "cocoid" in image else "imgid")
+    if not image.entries("sentences"):
         yield BadRecord(f"image {key}", "has no caption")
-    for j, sentence in enumerate(item["sentences"]):
-        reason = missing_field(sentence, "raw", "sentid")
-        if reason:
-            yield BadRecord(f"{where}.sentences[{j}]", reason)
-        else:
-            image_id = item.get("cocoid", item["imgid"])
-            yield caption(sentence["sentid"], sentence["raw"], key, image_id)
+    for sentence in image.parts("sentences"):
+        yield from faults_as_records(caption(sentence, "sentid", "raw", key, image_id))
 
 
-def caption(caption_id: Any, text: Any, key: str, image_id: Any) -> Record:
+def caption(
+    entry: Fields, id_name: str, text_name: str, key: str, image_id: int | str
+) -> Iterator[Record]:
     """A caption of one picture; captions with the same ``image_id`` belong together."""
-    return Record(
+    caption_id = entry.identity(id_name)
+    yield Record(
         where=f"caption {caption_id}",
         sample_id=caption_id,
-        text=text,
+        text=entry.text(text_name),
         images=(key,),
         extra={"image_id": image_id},
     )

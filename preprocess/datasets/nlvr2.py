@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from preprocess.datasets.registry import Reader, missing_field, register_reader
+from preprocess.datasets.registry import Reader, register_reader
+from preprocess.fields import Fields, faults_as_records
 from preprocess.json_lines import json_lines
 from preprocess.records import BadRecord, Record
+from preprocess.shown import shown
 
 CLASSES = ["False", "True"]
 SPLIT_FILES = {
@@ -56,30 +58,30 @@ class Nlvr2(Reader):
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Lines in the order of the file."""
-        for _, where, item in json_lines(self.file_of(split)):
-            yield item if isinstance(item, BadRecord) else _record(item, where)
+        for _, line in json_lines(self.file_of(split)):
+            yield from faults_as_records(_record(line))
 
 
-def _record(item: Any, where: str) -> Record | BadRecord:
-    reason = missing_field(item, "identifier", "sentence", "label")
-    if reason:
-        return BadRecord(where, reason)
-    identifier = item["identifier"]
-    match = IDENTIFIER.fullmatch(str(identifier))
+def _record(line: Fields) -> Iterator[Record]:
+    identifier, text, label = line.text("identifier"), line.text("sentence"), _label(line)
+    match = IDENTIFIER.fullmatch(identifier)
     if match is None:
-        return BadRecord(where, f"its identifier {identifier!r} is not split-set-pair-sentence")
+        raise line.fault(f"its identifier {shown(identifier)} is not split-set-pair-sentence")
     folder = match["subset"]
     if folder == "train":
-        reason = missing_field(item, "directory")
-        if reason:
-            return BadRecord(where, reason)
-        folder = f"images/train/{item['directory']}"
+        folder = f"images/train/{line.identity('directory')}"
     stem = f"{folder}/{match['pair']}"
-    return Record(
-        where=where,
+    yield Record(
+        where=line.where,
         sample_id=identifier,
-        text=item["sentence"],
+        text=text,
         images=(f"{stem}-img0.png", f"{stem}-img1.png"),
-        label=str(item["label"]),
+        label=label,
         extra={"identifier": identifier},
     )
+
+
+def _label(line: Fields) -> str:
+    """ "True" or "False", also where JSON's true and false stand for them."""
+    value = line.value("label")
+    return str(value) if isinstance(value, bool) else line.text("label")

@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 from mt_fairseq.data.files import read_json
 from mt_fairseq.errors import UserError
 from preprocess.datasets.boxes import GROUND_TRUTH, Instances, Proposals
-from preprocess.datasets.registry import Reader, missing_field, register_reader
+from preprocess.datasets.registry import Reader, register_reader
+from preprocess.datasets.split_field import splits_among
+from preprocess.fields import FieldFault, Fields, faults_as_records, fields_of
 from preprocess.plain_pickle import read_plain_pickle
 from preprocess.records import BadRecord, Ragged, Record
 
@@ -62,15 +64,15 @@ class RefCoco(Reader):
         return {"proposals": self.proposal_source and Path(self.proposal_source).name}
 
     @cached_property
-    def refs(self) -> list[Any]:
+    def refs(self) -> list[Fields]:
         """All references; each has one or more expressions."""
         path = next((p for p in map(self.find, REFS) if p), None)
         if path is None:
             raise self.nothing_found()
         content = read_plain_pickle(path) if path.suffix == ".p" else read_json(path)
         if not isinstance(content, list):
-            raise UserError(f"{path}: holds no list of references")
-        return content
+            raise UserError(f"{path}: does not hold a list of references")
+        return list(fields_of(content, "refs"))
 
     @cached_property
     def instances(self) -> Instances:
@@ -89,10 +91,8 @@ class RefCoco(Reader):
 
     def splits(self) -> list[str]:
         """Those that references belong to."""
-        if not any(map(self.find, REFS)):
-            return []
-        present = {ref.get("split") for ref in self.refs if isinstance(ref, dict)}
-        return [SPLITS[name] for name in SPLITS if name in present]
+        path = next((p for p in map(self.find, REFS) if p), None)
+        return [] if path is None else splits_among(self.refs, SPLITS, path)
 
     def split_sources(self) -> dict[str, str]:
         """All four are in one file."""
@@ -107,47 +107,34 @@ class RefCoco(Reader):
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Expressions in the order of the file."""
-        for i, ref in enumerate(self.refs):
-            reason = _fault(ref)
-            if reason:
-                yield BadRecord(f"refs[{i}]", reason)
-            elif SPLITS[ref["split"]] == split:
-                yield from self._expressions(ref)
+        for ref in self.refs:
+            yield from faults_as_records(self._expressions(ref, split))
 
-    def _expressions(self, ref: dict[str, Any]) -> Iterator[Record | BadRecord]:
-        where = f"ref {ref['ref_id']}"
-        reason = self.instances.fault(ref["ann_id"], ref["image_id"])
-        extra: dict[str, Any] = {"ref_id": ref["ref_id"], "image_id": ref["image_id"]}
-        if reason is None and self.proposals is not None:
-            reason = self.proposals.fault(ref["image_id"], ref["split"] != "train")
-        if reason is not None:
-            yield BadRecord(where, reason)
+    def _expressions(self, ref: Fields, split: str) -> Iterator[Record | BadRecord]:
+        ref_id, ann_id, image_id = (ref.whole(name) for name in ("ref_id", "ann_id", "image_id"))
+        name = ref.one_of("split", SPLITS)
+        if SPLITS[name] != split:
             return
-        picture = self.instances.pictures[ref["image_id"]]
-        extra["box"] = self.instances.boxes[ref["ann_id"]].numbers
-        extra["image_size"] = (picture.height, picture.width)
+        if not ref.entries("sentences"):
+            raise ref.fault("has no sentences")
+        reason = self.instances.fault(ann_id, image_id)
+        if reason is None and self.proposals is not None:
+            reason = self.proposals.fault(image_id, name != "train")
+        if reason is not None:
+            raise FieldFault(f"ref {ref_id}", reason)
+        picture = self.instances.pictures[image_id]
+        extra: dict[str, Any] = {
+            "ref_id": ref_id,
+            "image_id": image_id,
+            "box": self.instances.boxes[ann_id].numbers,
+            "image_size": (picture.height, picture.width),
+        }
         if self.proposals is not None:
-            extra["proposals"] = Ragged(self.proposals.numbers(ref["image_id"]))
-        key = f"train2014/{picture.file_name}"
-        for j, sentence in enumerate(ref["sentences"]):
-            reason = missing_field(sentence, "sent", "sent_id")
-            if reason:
-                yield BadRecord(f"{where}: sentences[{j}]", reason)
-            else:
-                yield Record(f"sentence {sentence['sent_id']}", sentence["sent_id"],
-                             sentence["sent"], (key,), extra=extra)  # fmt: skip
+            extra["proposals"] = Ragged(self.proposals.numbers(image_id))
+        for sentence in ref.parts("sentences"):
+            yield from faults_as_records(_expression(sentence, picture.file_name, extra))
 
 
-def _fault(ref: Any) -> str | None:
-    """Why a reference as such cannot be used, or None."""
-    reason = missing_field(ref, "ref_id", "ann_id", "image_id", "split", "sentences")
-    if reason:
-        return reason
-    for name in ("ref_id", "ann_id", "image_id"):
-        if not isinstance(ref[name], int):
-            return f"its {name} {ref[name]!r} is no whole number"
-    if str(ref["split"]) not in SPLITS:
-        return f"unknown split {ref['split']!r}"
-    if not isinstance(ref["sentences"], list) or not ref["sentences"]:
-        return "has no sentences"
-    return None
+def _expression(sentence: Fields, file_name: str, extra: dict[str, Any]) -> Iterator[Record]:
+    sent_id, key = sentence.identity("sent_id"), f"train2014/{file_name}"
+    yield Record(f"sentence {sent_id}", sent_id, sentence.text("sent"), (key,), extra=extra)

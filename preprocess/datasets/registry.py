@@ -55,9 +55,14 @@ class Reader(ABC):
         self.add_arguments(parser)
         return {name: getattr(args, name) for name in vars(parser.parse_args([]))}
 
+    def glob(self, pattern: str) -> list[Path]:
+        """Files in RAW, sorted; hidden ones (macOS writes ``._train.jsonl``) hold no data."""
+        found = ((path, path.relative_to(self.raw).parts) for path in self.raw.glob(pattern))
+        return sorted(path for path, parts in found if not any(p.startswith(".") for p in parts))
+
     def find(self, name: str) -> Path | None:
         """A file in RAW or one folder deeper."""
-        places = [self.raw / name, *sorted(self.raw.glob(f"*/{name}"))]
+        places = [self.raw / name, *self.glob(f"*/{name}")]
         return next((path for path in places if path.is_file()), None)
 
     def split_files(self) -> dict[str, str]:
@@ -112,13 +117,3 @@ def register_reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
         return reader
 
     return register
-
-
-def missing_field(value: object, *names: str) -> str | None:
-    """Why ``value`` is no JSON object with these fields, or None if it is one."""
-    if not isinstance(value, dict):
-        return "is no JSON object"
-    missing = [f'"{name}"' for name in names if name not in value]
-    if missing:
-        return f"lacks {', '.join(missing)} (it has {', '.join(map(str, value)) or 'nothing'})"
-    return None

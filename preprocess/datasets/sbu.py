@@ -7,9 +7,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mt_fairseq.data.files import text_lines
 from mt_fairseq.errors import UserError
 from preprocess.datasets.registry import register_reader
-from preprocess.datasets.web_captions import Line, WebCaptions, decoded, text_lines
+from preprocess.datasets.web_captions import CAPTION, URL, WebCaptions
+from preprocess.fields import Fields
 from preprocess.json_stream import stream_list
 
 JSON = "sbu-captions-all.json"
@@ -37,35 +39,29 @@ class Sbu(WebCaptions):
         """Only train."""
         return ["train"] if self.find(JSON) or self.find(CAPTIONS) else []
 
-    def lines(self, split: str) -> Iterator[tuple[str, Line | str]]:
+    def lines(self, split: str) -> Iterator[Fields]:
         """Captions beside addresses; UserError if there are more of one than of the other."""
-        json_file, text_file = self.find(JSON), self.find(CAPTIONS)
-        if json_file is not None:
-            captions, urls = (stream_list(json_file, key) for key in ("captions", "image_urls"))
-            path = json_file
-        elif text_file is not None:
-            captions, urls, path = _text(text_file), _text(self._urls(text_file)), text_file
-        else:
+        path = self.find(JSON) or self.find(CAPTIONS)
+        if path is None:
             raise self.nothing_found()
+        captions, urls = self._both(path)
         missing = object()
         for number, pair in enumerate(zip_longest(captions, urls, fillvalue=missing)):
             if missing in pair:
                 raise UserError(f"{path}: holds not as many captions as addresses ({number} of "
                                 "the fewer)")  # fmt: skip
-            yield f"{path.name} line {number}", _line(*pair)
+            broken = "is not UTF-8 text" if path.name != JSON and None in pair else None
+            content = dict(zip((CAPTION, URL), pair, strict=True))
+            yield Fields(content, f"{path.name} line {number}", broken)
+
+    def _both(self, path: Path) -> tuple[Iterator[Any], Iterator[Any]]:
+        """Captions and addresses; of the text files, None for a line that is not UTF-8."""
+        if path.name == JSON:
+            return stream_list(path, "captions"), stream_list(path, "image_urls")
+        return text_lines(path), text_lines(self._urls(path))
 
     def _urls(self, captions: Path) -> Path:
         path = captions.with_name(URLS)
         if not path.is_file():
             raise UserError(f"{path}: missing; it holds the addresses of {CAPTIONS}")
         return path
-
-
-def _text(path: Path) -> Iterator[str | None]:
-    return (decoded(line) for line in text_lines(path))
-
-
-def _line(caption: Any, url: Any) -> Line | str:
-    if not isinstance(caption, str) or not isinstance(url, str):
-        return "its caption or its address is no text"
-    return Line(caption, url)

@@ -10,19 +10,25 @@ import argparse
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from mt_fairseq.data.files import open_text
 from mt_fairseq.errors import UserError
 from preprocess.datasets.flickr_pictures import PICTURES, FlickrReader, flickr_key
-from preprocess.datasets.registry import missing_field, register_reader
+from preprocess.datasets.registry import register_reader
+from preprocess.fields import Fields, faults_as_records
 from preprocess.json_lines import json_lines
 from preprocess.records import BadRecord, Record
+from preprocess.shown import shown
 
 CLASSES = ["contradiction", "neutral", "entailment"]
 OFFICIAL_NAMES = {"train": "train", "valid": "dev", "test": "test"}
 FILES = {"snli_ve": "snli_ve_{}.jsonl", "esnlive": "esnlive_{}.csv"}
 PICTURE_FIELDS = ("Flickr30K_ID", "Flikr30kID", "Flickr30kID")
 TEXT_FIELDS = {"snli_ve": "sentence2", "esnlive": "hypothesis"}
+CSV_COLUMNS = ("pairID", "Flickr30kID", TEXT_FIELDS["esnlive"], "gold_label")
+MOST_DIGITS = 18
+"""Of a number that fits into 64 bits."""
 
 
 @register_reader("snli_ve")
@@ -69,47 +75,44 @@ class SnliVe(FlickrReader):
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Hypotheses in the order of the file."""
         path = self.file_of(split)
-        for where, item in _csv_rows(path) if self.kind == "esnlive" else _lines(path):
-            yield item if isinstance(item, BadRecord) else self._record(item, where)
-
-    def _record(self, item: Any, where: str) -> Record | BadRecord:
-        text = TEXT_FIELDS[self.kind]
-        reason = missing_field(item, "pairID", text, "gold_label")
-        if reason:
-            return BadRecord(where, reason)
-        picture = next((item[name] for name in PICTURE_FIELDS if item.get(name)), None)
-        if picture is None:
-            return BadRecord(where, f'lacks the picture\'s number ("{PICTURE_FIELDS[0]}")')
-        number = str(picture).removesuffix(".jpg")
-        if not number.isascii() or not number.isdigit():
-            return BadRecord(where, f"the picture's number is {picture!r}")
-        return Record(
-            where=where,
-            sample_id=item["pairID"],
-            text=item[text],
-            images=(flickr_key(f"{number}.jpg"),),
-            label=str(item["gold_label"]),
-            extra={"image_id": int(number)},
-        )
+        for row in _csv_rows(path) if self.kind == "esnlive" else _lines(path):
+            yield from faults_as_records(_record(row, TEXT_FIELDS[self.kind]))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Any]]:
-    for _, where, item in json_lines(path):
-        yield where, item
+def _record(row: Fields, text_name: str) -> Iterator[Record]:
+    pair_id, number = row.identity("pairID"), _picture_number(row)
+    yield Record(
+        where=row.where,
+        sample_id=pair_id,
+        text=row.text(text_name),
+        images=(flickr_key(f"{number}.jpg"),),
+        label=row.text("gold_label"),
+        extra={"image_id": int(number)},
+    )
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """Rows as dicts; UserError for a file that is no CSV with the columns needed."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+def _picture_number(row: Fields) -> str:
+    filled = (name for name in PICTURE_FIELDS if row.given(name) and row.value(name) != "")
+    name = next(filled, PICTURE_FIELDS[0])
+    number = str(row.identity(name)).removesuffix(".jpg")
+    if not number.isascii() or not number.isdigit() or len(number) > MOST_DIGITS:
+        raise row.fault(f"the picture's number is {shown(number)}")
+    return number
+
+
+def _lines(path: Path) -> Iterator[Fields]:
+    return (line for _, line in json_lines(path))
+
+
+def _csv_rows(path: Path) -> Iterator[Fields]:
+    """Rows as fields; UserError for a file that is no CSV with the columns needed."""
+    with open_text(path, newline="") as stream:
+        try:
             rows = csv.DictReader(stream)
-            reason = missing_field(dict.fromkeys(rows.fieldnames or ()), "pairID", "Flickr30kID",
-                                   TEXT_FIELDS["esnlive"], "gold_label")  # fmt: skip
-            if reason:
-                raise UserError(f"{path}: its head {reason}")
+            missing = [name for name in CSV_COLUMNS if name not in (rows.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}: its head lacks {', '.join(missing)}")
             for row in rows:
-                yield f"{path.name} line {rows.line_num}", row
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: no CSV in UTF-8 ({error})") from error
+                yield Fields(row, f"{path.name} line {rows.line_num}")
+        except csv.Error as error:
+            raise UserError(f"{path}: no CSV ({error})") from error

@@ -7,10 +7,11 @@ take the set of a picture's texts): 5.4 million descriptions become 4.8 million.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from preprocess.datasets.registry import missing_field, register_reader
-from preprocess.datasets.visual_genome import SITE, GenomeReader, genome_key, number_fault
+from preprocess.datasets.registry import register_reader
+from preprocess.datasets.visual_genome import SITE, GenomeReader, genome_key
+from preprocess.fields import Fields, faults_as_records, fields_of
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
 
@@ -44,25 +45,21 @@ class VisualGenome(GenomeReader):
         if path is None:
             raise self.nothing_found()
         self.repeated = 0
-        for i, item in enumerate(stream_list(path, None)):
-            reason = missing_field(item, "id", "regions") or number_fault(item, "id")
-            if reason:
-                yield BadRecord(f"{path.name}: [{i}]", reason)
-            else:
-                yield from self._regions(item, f"{path.name}: [{i}]")
+        for picture in fields_of(stream_list(path, None), f"{path.name}: "):
+            yield from faults_as_records(self._regions(picture))
 
-    def _regions(self, item: dict[str, Any], where: str) -> Iterator[Record | BadRecord]:
-        seen: set[Any] = set()
-        for j, region in enumerate(item["regions"]):
-            reason = missing_field(region, "region_id", "phrase")
-            if reason:
-                yield BadRecord(f"{where}.regions[{j}]", reason)
-            elif isinstance(region["phrase"], str) and region["phrase"].strip() in seen:
-                self.repeated += 1
-            else:
-                text = region["phrase"]
-                if isinstance(text, str):
-                    text = text.strip()
-                    seen.add(text)
-                yield Record(f"region {region['region_id']}", region["region_id"], text,
-                             (genome_key(item["id"]),), extra={"image_id": item["id"]})  # fmt: skip
+    def _regions(self, picture: Fields) -> Iterator[Record | BadRecord]:
+        image_id = picture.whole("id")
+        seen: set[str] = set()
+        for region in picture.parts("regions"):
+            yield from faults_as_records(self._region(region, image_id, seen))
+
+    def _region(self, region: Fields, image_id: int, seen: set[str]) -> Iterator[Record]:
+        """One description, unless it was ``seen``."""
+        region_id, text = region.identity("region_id"), region.text("phrase").strip()
+        if text in seen:
+            self.repeated += 1
+            return
+        seen.add(text)
+        images, extra = (genome_key(image_id),), {"image_id": image_id}
+        yield Record(f"region {region_id}", region_id, text, images, extra=extra)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mt_fairseq.data.answers import normalize_answer
 from mt_fairseq.data.columns import ANSWER_WEIGHT
@@ -21,8 +21,9 @@ from mt_fairseq.errors import UserError
 from preprocess.answer_list import read_answer_list
 from preprocess.datasets.genome_splits import GenomeSplits
 from preprocess.datasets.karpathy import SOURCE
-from preprocess.datasets.registry import missing_field, register_reader
-from preprocess.datasets.visual_genome import SITE, GenomeReader, genome_key, number_fault
+from preprocess.datasets.registry import register_reader
+from preprocess.datasets.visual_genome import SITE, GenomeReader, genome_key
+from preprocess.fields import Fields, faults_as_records, fields_of
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record, agreed
 
@@ -98,50 +99,52 @@ class VisualGenomeQuestions(GenomeReader):
         """Questions in the order of the file."""
         self.left_out.clear()
         path = self._needed(QUESTIONS)
-        for i, item in enumerate(stream_list(path, None)):
-            where = f"{path.name}: [{i}]"
-            reason = missing_field(item, "id", "qas") or number_fault(item, "id")
-            reason = reason or self.parts.fault(item["id"])
-            if reason:
-                yield BadRecord(where, reason)
-            elif self.parts.of(item["id"], self.coco_only) == split:
-                yield from self._questions(item, where)
+        for picture in fields_of(stream_list(path, None), f"{path.name}: "):
+            yield from faults_as_records(self._of_picture(picture, split))
 
-    def _questions(self, item: dict[str, Any], where: str) -> Iterator[Record | BadRecord]:
-        good: list[dict[str, Any]] = []
+    def _of_picture(self, picture: Fields, split: str) -> Iterator[Record | BadRecord]:
+        image_id = picture.whole("id")
+        reason = self.parts.fault(image_id)
+        if reason:
+            raise picture.fault(reason)
+        if self.parts.of(image_id, self.coco_only) != split:
+            return
+        good: list[Record] = []
+        for qa in picture.parts("qas"):
+            for record in faults_as_records(self._question(qa, image_id)):
+                if isinstance(record, Record):
+                    good.append(record)
+                else:
+                    yield record
+        yield from self._agreeing(good)
+
+    def _question(self, qa: Fields, image_id: int) -> Iterator[Record]:
+        """A question, unless its answer is no class."""
+        qa_id, question, answer = qa.identity("qa_id"), qa.text("question"), qa.text("answer")
+        if self.known is not None and normalize_answer(answer) not in self.known:
+            self.left_out["questions whose answer is no class"] += 1
+            return
+        yield Record(
+            where=f"question {qa_id}",
+            sample_id=qa_id,
+            text=question,
+            images=(genome_key(image_id),),
+            answers=agreed(answer),
+            majority=answer,
+            extra={"image_id": image_id, ANSWER_WEIGHT: LONE_ANSWER},
+        )
+
+    def _agreeing(self, questions: list[Record]) -> Iterator[Record]:
+        """Those of a picture's questions that have one answer, each once."""
         answers: dict[str, set[str]] = {}
-        for j, qa in enumerate(item["qas"]):
-            reason = missing_field(qa, "qa_id", "question", "answer")
-            if not reason and not all(isinstance(qa[x], str) for x in ("question", "answer")):
-                reason = "its question or its answer is no text"
-            if reason:
-                yield BadRecord(f"{where}.qas[{j}]", reason)
-                continue
-            answer = normalize_answer(qa["answer"])
-            if self.known is not None and answer not in self.known:
-                self.left_out["questions whose answer is no class"] += 1
-                continue
-            answers.setdefault(qa["question"], set()).add(answer)
-            good.append(qa)
+        for record in questions:
+            answers.setdefault(record.text, set()).add(normalize_answer(record.majority or ""))
         asked: set[str] = set()
-        for qa in good:
-            question = qa["question"]
-            if len(answers[question]) > 1:
+        for record in questions:
+            if len(answers[record.text]) > 1:
                 self.left_out["questions with several answers"] += 1
-            elif question in asked:
+            elif record.text in asked:
                 self.left_out["repeated questions"] += 1
             else:
-                asked.add(question)
-                yield _record(qa, item["id"])
-
-
-def _record(qa: dict[str, Any], image_id: int) -> Record:
-    return Record(
-        where=f"question {qa['qa_id']}",
-        sample_id=qa["qa_id"],
-        text=qa["question"],
-        images=(genome_key(image_id),),
-        answers=agreed(qa["answer"]),
-        majority=qa["answer"],
-        extra={"image_id": image_id, ANSWER_WEIGHT: LONE_ANSWER},
-    )
+                asked.add(record.text)
+                yield record

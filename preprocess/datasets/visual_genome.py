@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from preprocess.datasets.registry import Reader
 
@@ -30,9 +29,3 @@ class GenomeReader(Reader):
 def genome_key(image_id: int) -> str:
     """Key of a picture."""
     return f"{image_id}.jpg"
-
-
-def number_fault(item: dict[str, Any], name: str) -> str | None:
-    """Why a field is no whole number, or None."""
-    value = item[name]
-    return None if isinstance(value, int) else f'"{name}" is no whole number: {value!r}'

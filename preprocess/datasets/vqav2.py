@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mt_fairseq.errors import UserError
-from preprocess.datasets.registry import Reader, missing_field, register_reader
+from preprocess.datasets.registry import Reader, register_reader
+from preprocess.fields import FieldFault, Fields, faults_as_records, fields_of
 from preprocess.json_stream import stream_list
 from preprocess.records import BadRecord, Record
 
@@ -25,31 +27,34 @@ class Annotations:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.stream = self._checked()
-        self.passed: dict[Any, dict[str, Any]] = {}
         self.faults: list[BadRecord] = []
+        self.stream = self._checked()
+        self.passed: dict[int | str, Fields] = {}
 
-    def _checked(self) -> Iterator[dict[str, Any]]:
-        for i, item in enumerate(stream_list(self.path, "annotations")):
-            reason = missing_field(item, "question_id", "answers", "multiple_choice_answer")
-            if reason:
-                self.faults.append(BadRecord(f"{self.path.name}: annotations[{i}]", reason))
+    def _checked(self) -> Iterator[tuple[int | str, Fields]]:
+        """Annotations with the number of their question; those without are noted."""
+        for entry in fields_of(stream_list(self.path, "annotations"),
+                               f"{self.path.name}: annotations"):  # fmt: skip
+            try:
+                question_id = entry.identity("question_id")
+            except FieldFault as fault:
+                self.faults.append(fault.as_record())
             else:
-                yield item
+                yield question_id, Fields(entry.content, f"question {question_id}")
 
-    def find(self, question_id: Any) -> dict[str, Any] | None:
+    def find(self, question_id: int | str) -> Fields | None:
         """The annotation of a question, read as far as necessary."""
         if question_id in self.passed:
             return self.passed.pop(question_id)
-        for item in self.stream:
-            if item["question_id"] == question_id:
-                return item
-            self.passed[item["question_id"]] = item
+        for number, annotation in self.stream:
+            if number == question_id:
+                return annotation
+            self.passed[number] = annotation
         return None
 
     def left_over(self) -> Iterator[BadRecord]:
         """Annotations that no question asked for, once all questions have."""
-        self.passed.update((item["question_id"], item) for item in self.stream)
+        self.passed.update(self.stream)
         yield from self.faults
         for question_id in self.passed:
             yield BadRecord(f"annotation of question {question_id}", "has no question")
@@ -82,17 +87,9 @@ class VqaV2(Reader):
         subset, folder = SUBSETS[split]
         questions = self.file_of(split)
         annotations = self._annotations(split, subset, questions)
-        for i, item in enumerate(stream_list(questions, "questions")):
-            reason = missing_field(item, "question_id", "image_id", "question")
-            if not reason and not isinstance(item["image_id"], int):
-                reason = f'"image_id" is no whole number: {item["image_id"]!r}'
-            if reason:
-                yield BadRecord(f"{questions.name}: questions[{i}]", reason)
-            elif annotations is None:
-                yield _record(item, folder, None)
-            else:
-                found = annotations.find(item["question_id"])
-                yield _annotated(item, folder, found)
+        entries = fields_of(stream_list(questions, "questions"), f"{questions.name}: questions")
+        for question in entries:
+            yield from faults_as_records(_record(question, folder, annotations))
         if annotations is not None:
             yield from annotations.left_over()
 
@@ -106,37 +103,29 @@ class VqaV2(Reader):
         return None if path is None else Annotations(path)
 
 
-def _annotated(
-    item: dict[str, Any], folder: str, annotation: dict[str, Any] | None
-) -> Record | BadRecord:
-    where = f"question {item['question_id']}"
-    if annotation is None:
-        return BadRecord(where, "has no annotation, or an earlier question of its id took it")
-    answers = annotation["answers"]
-    if not isinstance(answers, list) or not answers:
-        return BadRecord(where, f'has no answers ("answers" is {answers!r})')
-    for i, answer in enumerate(answers):
-        reason = missing_field(answer, "answer")
-        if reason:
-            return BadRecord(where, f"answers[{i}] {reason}")
-    return _record(item, folder, annotation)
-
-
-def _record(item: dict[str, Any], folder: str, annotation: dict[str, Any] | None) -> Record:
-    image_id = item["image_id"]
-    extra: dict[str, Any] = {"image_id": image_id}
-    answers = majority = None
-    if annotation is not None:
-        answers = tuple(str(answer["answer"]) for answer in annotation["answers"])
-        majority = str(annotation["multiple_choice_answer"])
-        extra["question_type"] = str(annotation.get("question_type", ""))
-        extra["answer_type"] = str(annotation.get("answer_type", ""))
-    return Record(
-        where=f"question {item['question_id']}",
-        sample_id=item["question_id"],
-        text=item["question"],
+def _record(question: Fields, folder: str, annotations: Annotations | None) -> Iterator[Record]:
+    question_id, image_id = question.identity("question_id"), question.whole("image_id")
+    record = Record(
+        where=f"question {question_id}",
+        sample_id=question_id,
+        text=question.text("question"),
         images=(f"{folder}/COCO_{folder}_{image_id:012d}.jpg",),
-        answers=answers,
-        majority=majority,
-        extra=extra,
+        extra={"image_id": image_id},
+    )
+    yield record if annotations is None else _annotated(record, annotations.find(question_id))
+
+
+def _annotated(question: Record, annotation: Fields | None) -> Record:
+    if annotation is None:
+        reason = "has no annotation, or an earlier question of its id took it"
+        raise FieldFault(question.where, reason)
+    if not annotation.entries("answers"):
+        raise annotation.fault('has no answers ("answers" is empty)')
+    types = {name: annotation.text(name) if name in annotation else ""
+             for name in ("question_type", "answer_type")}  # fmt: skip
+    return replace(
+        question,
+        answers=tuple(answer.text("answer") for answer in annotation.parts("answers")),
+        majority=annotation.text("multiple_choice_answer"),
+        extra={**question.extra, **types},
     )

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import posixpath
 import zlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from mt_fairseq.errors import UserError
 from preprocess.datasets.registry import Reader
+from preprocess.fields import Fields, faults_as_records
+from preprocess.image_keys import normal_key
 from preprocess.records import BadRecord, Record
 
-
-class Line(NamedTuple):
-    """A caption with the address of its picture, and the picture's file if the line names it."""
-
-    caption: str
-    url: str
-    file: str | None = None
+CAPTION, URL, FILE = "caption", "address", "file"
+"""Fields of a line; few lines name the picture's file."""
 
 
 class WebCaptions(Reader):
@@ -37,6 +35,7 @@ class WebCaptions(Reader):
     def __init__(self, raw: Path, args: argparse.Namespace) -> None:
         super().__init__(raw, args)
         self.chosen: str = args.image_name
+        self.root = os.path.abspath(self.image_root)
         picture_name(self.chosen, "train", 0, "http://host/name.jpg")
 
     @classmethod
@@ -52,23 +51,25 @@ class WebCaptions(Reader):
         )
 
     @abstractmethod
-    def lines(self, split: str) -> Iterator[tuple[str, Line | str]]:
-        """What messages call a line, and the line, or why it cannot be used."""
+    def lines(self, split: str) -> Iterator[Fields]:
+        """The fields CAPTION, URL and perhaps FILE of every line."""
 
     def records(self, split: str) -> Iterator[Record | BadRecord]:
         """Captions in the order of the file."""
-        for number, (where, line) in enumerate(self.lines(split)):
-            if isinstance(line, str):
-                yield BadRecord(where, line)
-                continue
-            key = line.file or picture_name(self.chosen, split, number, line.url)
-            extra = {"image_id": picture_number(key)}
-            yield Record(where, number, line.caption, (key,), extra=extra)
+        for number, line in enumerate(self.lines(split)):
+            yield from faults_as_records(self._record(line, split, number))
+
+    def _record(self, line: Fields, split: str, number: int) -> Iterator[Record]:
+        caption, url = line.text(CAPTION), line.text(URL)
+        named = line.text(FILE) if FILE in line else ""
+        name = named or picture_name(self.chosen, split, number, url)
+        key = normal_key(name, self.root, line.where)
+        yield Record(line.where, number, caption, (key,), extra={"image_id": picture_number(key)})
 
 
 def picture_name(pattern: str, split: str, number: int, url: str) -> str:
     """The pattern filled in; UserError for a field that it does not know."""
-    name = posixpath.basename(unquote(urlsplit(url).path))
+    name = _last_part(url)
     fields: dict[str, Any] = {
         "split": split, "line": number, "name": name, "crc32": zlib.crc32(url.encode()),
     }  # fmt: skip
@@ -81,24 +82,14 @@ def picture_name(pattern: str, split: str, number: int, url: str) -> str:
         ) from error
 
 
+def _last_part(url: str) -> str:
+    """The file's name in an address; nothing for what is no address."""
+    try:
+        return posixpath.basename(unquote(urlsplit(url).path))
+    except ValueError:  # brackets that hold no IPv6 address
+        return ""
+
+
 def picture_number(key: str) -> int:
     """A number of 56 bits for a picture, the same for all captions that share its file."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big")
-
-
-def text_lines(path: Path) -> Iterator[bytes]:
-    """Lines of a file without their ends."""
-    try:
-        with open(path, "rb") as stream:
-            for line in stream:
-                yield line.rstrip(b"\r\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def decoded(line: bytes) -> str | None:
-    """UTF-8 text, or None if it is none."""
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None

@@ -147,12 +147,24 @@ def test_wrong_pictures_and_texts(vqa, pictures, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match=r"text\.png"):
         vqa.answer(tmp_path / "text.png", QUESTION)
-    with pytest.raises(UserError, match="empty text"):
-        vqa.answer(pictures[0], "  ")
+    for text in ("  ", "\u200b\ufeff"):
+        with pytest.raises(UserError, match="empty text"):
+            vqa.answer(pictures[0], text)
+    with pytest.raises(UserError, match="None is not text"):
+        vqa.answer(pictures[0], [None])
     with pytest.raises(UserError, match="2 pictures and 3 texts"):
         vqa.answer(pictures[:2], [QUESTION] * 3)
     with pytest.raises(UserError, match="no pictures or no texts"):
         vqa.answer([], QUESTION)
+
+
+@pytest.mark.parametrize("text", ["what \ud83d ?", "\udcff", "a <mask> \ud83d"])
+def test_half_a_surrogate_pair_is_no_text(vqa, pretrained, pictures, text):
+    ask = pretrained.fill_mask if "mask" in text else vqa.answer
+    with pytest.raises(UserError, match=r"^'.*\\ud.*' holds half a surrogate pair"):
+        ask(pictures[0], text)
+    with pytest.raises(UserError, match="holds half a surrogate pair"):
+        pretrained.match(pictures[0], text)
 
 
 def test_best_checkpoint_goes_before_the_last(vqa_checkpoint, tmp_path):

@@ -47,6 +47,8 @@ def test_captions_are_matched_and_masks_filled(capsys, pretrained_checkpoint, pi
 def test_wrong_input(vqa_checkpoint, picture, tmp_path):
     with pytest.raises(UserError, match="can't be read"):
         predict.main([str(vqa_checkpoint), "--image", str(tmp_path / "x"), "--text", QUESTION])
+    with pytest.raises(UserError, match="holds half a surrogate pair"):
+        predict.main([str(vqa_checkpoint), "--image", str(picture), "--text", "what \udcff ?"])
     with pytest.raises(UserError, match="--topk 0"):
         predict.main([str(vqa_checkpoint), "--image", str(picture), "--text", "?", "--topk", "0"])
     with pytest.raises(UserError, match="--device nonsense"):

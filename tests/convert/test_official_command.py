@@ -143,7 +143,7 @@ def test_retrieval(
     ("args", "message"),
     [
         ([], "--labels is needed for --task vqa"),
-        (["--labels", "none.txt"], "--labels none.txt: can't be read"),
+        (["--labels", "none.txt"], "--labels none.txt: cannot be read"),
         (["--task", "nlvr2"], "--task nlvr2: the checkpoint has no head for it, it has vqa"),
         (["--text-length", "40", "--labels", "x"], "the text encoder has 16 positions"),
         (["--text-length", "1"], "--text-length 1: at least 3"),

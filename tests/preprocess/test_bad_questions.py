@@ -26,13 +26,13 @@ def first_row(raw: Path, kind: str) -> tuple[Path, dict[str, Any], dict[str, Any
     [
         ("questions", {"question": ""}, "question 0: its text is empty"),
         ("questions", {"question": "  "}, "question 0: its text is empty"),
-        ("questions", {"question": None}, "question 0: its text is no string"),
+        ("questions", {"question": None}, r'questions\[0\]: "question" is not text: None'),
         ("questions", {"question": "\ud800"}, "half a surrogate pair"),
         ("questions", {"image_id": None}, r"questions\[0\].*image_id"),
         ("questions", {"image_id": 77}, "question 0: image .*77.jpg is missing"),
         ("questions", {"question_id": 999}, "question 999: has no annotation"),
         ("annotations", {"answers": []}, "question 0: has no answers"),
-        ("annotations", {"answers": [{"x": 1}]}, r'question 0: answers\[0\] lacks "answer"'),
+        ("annotations", {"answers": [{"x": 1}]}, r'question 0.answers\[0\]: lacks "answer"'),
     ],
 )
 def test_bad_vqa_record(tmp_path: Path, kind: str, change: dict[str, Any], reason: str) -> None:
@@ -65,7 +65,7 @@ def test_question_without_field(tmp_path: Path, field: str) -> None:
         ("[1, 2]", "expected '{'"),
         ('{"questions": [{"question_id": 1,', "not valid JSON"),
         ('{"questions": [{}, {} {}]}', "expected a comma"),
-        ('{"questions": 3}', '"questions" is no list'),
+        ('{"questions": 3}', '"questions" is not a list'),
         ('{"annotations": []}', r'has no list "questions" \(only annotations\)'),
         ('{"questions": []}', "annotation of question 0: has no question"),
         ("not json", "expected '{'"),

@@ -45,7 +45,7 @@ def test_lines_in_a_clone_of_the_repository(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"label": "Maybe"}, "its label 'Maybe' is none of False, True"),
-        ({"label": 1}, "its label '1' is none of False, True"),
+        ({"label": 1}, '"label" is not text: 1'),
         ({"identifier": "train-0-1"}, "its identifier 'train-0-1' is not split-set-pair-sentence"),
         ({"identifier": "train-9-0-0"}, "image images/train/0/train-9-0-img0.png is missing"),
         ({"identifier": "train-0-0-0"}, "its id 'train-0-0-0' was taken by train.json line 1"),

@@ -90,7 +90,7 @@ class Call:
         (pickle.dumps([Path()]), "pathlib"),
         (pickle.dumps(refs_of())[:-40], "no pickle of plain lists"),
         (b"<html>404</html>", "no pickle of plain lists"),
-        (pickle.dumps({"a": 1}), "holds no list of references"),
+        (pickle.dumps({"a": 1}), "does not hold a list of references"),
     ],
 )
 def test_other_pickles_are_not_opened(
@@ -135,8 +135,8 @@ def test_proposals(tmp_path: Path) -> None:
          "out of the picture (33 x 25)"),
         ({"1": [[0, 0, 0, 5]]}, "ref 2: its proposal 0 in dets.json [0.0, 0.0, 0.0, 5.0] is empty"),
         ({"2": [[0, 0, 5, 5]]}, "ref 2: its picture 1 has no proposals in dets.json"),
-        ({"1": [[0, 0, 5]]}, "dets.json: picture 1: [0, 0, 5] is no box of four numbers"),
-        ([{"image_id": 1}], 'dets.json: [0] lacks "box"'),
+        ({"1": [[0, 0, 5]]}, 'dets.json: picture 1: "box" is not a box of four numbers: [0, 0, 5]'),
+        ([{"image_id": 1}], 'dets.json: detections[0]: lacks "box"'),
         (3, "dets.json: neither an object nor a list"),
     ],
 )  # fmt: skip
@@ -155,7 +155,7 @@ def test_bad_proposals(tmp_path: Path, content: Any, reason: str) -> None:
         (lambda ref: ref.update(ann_id=1), "ref 1: its annotation 1 is not in instances.json", 2),
         (lambda ref: ref.update(ann_id=103), "ref 1: its annotation 103 is of picture 1, not 0", 2),
         (lambda ref: ref.update(image_id=9), "ref 1: its picture 9 is not in instances.json", 2),
-        (lambda ref: ref.update(image_id=[9]), "refs[1]: its image_id [9] is no whole number", 2),
+        (lambda ref: ref.update(image_id=[9]), 'refs[1]: "image_id" is not a whole number: [9]', 2),
         (lambda ref: ref.update(sentences=[]), "refs[1]: has no sentences", 2),
         (lambda ref: ref.pop("ann_id"), 'refs[1]: lacks "ann_id"', 2),
         (lambda ref: ref["sentences"][0].update(sent_id=0), "sentence 0: its id 0 was taken", 3),

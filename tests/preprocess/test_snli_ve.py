@@ -60,12 +60,12 @@ def test_pictures_beside_each_other(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"gold_label": "-"}, "its label '-' is none of contradiction, neutral, entailment"),
-        ({"gold_label": None}, "its label 'None' is none of"),
-        ({"Flickr30K_ID": ""}, 'lacks the picture\'s number ("Flickr30K_ID")'),
+        ({"gold_label": None}, '"gold_label" is not text: None'),
+        ({"Flickr30K_ID": ""}, "the picture's number is ''"),
         ({"Flickr30K_ID": "../1"}, "the picture's number is '../1'"),
         ({"Flickr30K_ID": "77"}, "image flickr30k-images/77.jpg is missing"),
         ({"sentence2": " "}, "its text is empty"),
-        ({"pairID": None}, "its id None is neither a whole number nor a string"),
+        ({"pairID": None}, '"pairID" is neither a whole number nor text: None'),
         ({"pairID": "20.jpg#0r1n"}, "its id '20.jpg#0r1n' was taken by"),
     ],
 )
@@ -97,9 +97,9 @@ def test_missing_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"a,b\n1,2\n", r'esnlive_dev\.csv: its head lacks "pairID", "Flickr30kID"'),
+        (b"a,b\n1,2\n", r"esnlive_dev\.csv: its head lacks pairID, Flickr30kID"),
         (b"", r"esnlive_dev\.csv: its head lacks"),
-        (b"pairID,Flickr30kID,hypothesis,gold_label\n\xff\n", r"esnlive_dev\.csv: no CSV in UTF-8"),
+        (b"pairID,Flickr30kID,hypothesis,gold_label\n\xff\n", r"esnlive_dev\.csv: not UTF-8 text"),
     ],
 )
 def test_bad_csv(tmp_path: Path, content: bytes, reason: str) -> None:

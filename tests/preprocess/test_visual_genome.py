@@ -61,10 +61,14 @@ def test_folders_of_older_archives(tmp_path: Path) -> None:
     ("change", "reason", "left"),
     [
         (lambda x: x[0].pop("id"), 'region_descriptions.json: [0]: lacks "id"', 3),
-        (lambda x: x[0].update(id="1"), "[0]: \"id\" is no whole number: '1'", 3),
+        (lambda x: x[0].update(id="1"), "[0]: \"id\" is not a whole number: '1'", 3),
         (lambda x: x[0].update(id=9), "region 100: image 9.jpg is missing", 3),
         (lambda x: x[1]["regions"][0].pop("phrase"), '[1].regions[0]: lacks "phrase"', 4),
-        (lambda x: x[1]["regions"][0].update(phrase=3), "region 104: its text is no string", 4),
+        (
+            lambda x: x[1]["regions"][0].update(phrase=3),
+            'regions[0]: "phrase" is not text: 3',
+            4,
+        ),
         (lambda x: x[1]["regions"][0].update(region_id=100), "region 100: its id 100 was taken", 4),
     ],
 )
@@ -146,13 +150,14 @@ def test_answers(tmp_path: Path) -> None:
         (QUESTIONS, lambda x: x[0].pop("qas"), 'question_answers.json: [0]: lacks "qas"'),
         (QUESTIONS, lambda x: x[0].update(id=9), "its picture 9 is not in image_data.json"),
         (QUESTIONS, lambda x: x[0]["qas"][0].pop("answer"), '[0].qas[0]: lacks "answer"'),
-        (QUESTIONS, lambda x: x[0]["qas"][0].update(answer=1), "its answer is no text"),
+        (QUESTIONS, lambda x: x[0]["qas"][0].update(answer=1), 'qas[0]: "answer" is not text: 1'),
         (QUESTIONS, lambda x: x[0]["qas"][0].update(qa_id=20), "its id 20 was taken by"),
         ("image_data.json", lambda x: x[0].update(coco_id=99),
          "its picture 1 is COCO's 99, which is not in dataset_coco.json"),
-        ("image_data.json", lambda x: x[0].pop("coco_id"), '[0] lacks "coco_id"'),
+        ("image_data.json", lambda x: x[0].pop("coco_id"),
+         '(which has an entry that cannot be read: [0]: lacks'),
         ("dataset_coco.json", lambda x: x["images"][0].update(split="dev"),
-         "images[0] unknown split 'dev'"),
+         "images[0]: unknown split 'dev'"),
     ],
 )  # fmt: skip
 def test_bad_question(tmp_path: Path, file: str, change: Callable[[Any], Any], reason: str) -> None:

@@ -149,7 +149,7 @@ def test_bad_sbu(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"_urls\.txt: missing; it holds the addresses"):
         build("sbu", raw, tmp_path / "bin")
     dump(raw / "sbu-captions-all.json", {"image_urls": urls, "captions": [None, *captions[1:]]})
-    with pytest.raises(UserError, match="line 0: its caption or its address is no text"):
+    with pytest.raises(UserError, match='line 0: "caption" is not text: None'):
         build("sbu", raw, tmp_path / "bin")
     (raw / "p3.jpg").unlink()
     data = DataBin(build("sbu", raw, tmp_path / "bin", "--on-error", "skip"))

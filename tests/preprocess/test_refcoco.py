@@ -90,6 +90,8 @@ class Call:
         (pickle.dumps([Path()]), "pathlib"),
         (pickle.dumps(refs_of())[:-40], "no pickle of plain lists"),
         (b"<html>404</html>", "no pickle of plain lists"),
+        (b"\x80\x02]r\x00\x00\x00\x20.", "MemoryError"),  # remember 8 GB of objects
+        (b"\x80\x02" + b"(" * 200_000 + b"l" * 200_000 + b".", "refs[0]: is not a JSON object"),
         (pickle.dumps({"a": 1}), "does not hold a list of references"),
     ],
 )

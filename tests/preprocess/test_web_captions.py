@@ -116,6 +116,12 @@ def write_sbu(raw: Path) -> tuple[list[str], list[str]]:
     return captions, urls
 
 
+def write_sbu_json(raw: Path) -> None:
+    """The newer release: one file with both lists."""
+    captions, urls = write_sbu(raw)
+    dump(raw / "sbu-captions-all.json", {"image_urls": urls, "user_ids": [], "captions": captions})
+
+
 @pytest.mark.parametrize("kind", ["json", "txt"])
 def test_sbu(tmp_path: Path, kind: str) -> None:
     raw = tmp_path / "raw"

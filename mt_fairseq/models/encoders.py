@@ -192,7 +192,7 @@ def _unreachable(which: str, name: str) -> UserError:
     )
 
 
-def store_encoder_configs(cfg: DictConfig) -> None:
+def store_configs(cfg: DictConfig) -> None:
     """Write the resolved encoder configurations back to the run's configuration.
 
     fairseq hands ``build_model`` a merged copy of its own configuration, and saves its own.

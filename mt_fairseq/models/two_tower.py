@@ -14,12 +14,7 @@ from torch.nn import functional as F
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_length
 from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compilation
-from mt_fairseq.models.encoders import (
-    build_text,
-    build_vision,
-    resolve_encoders,
-    store_encoder_configs,
-)
+from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders, store_configs
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import HEADS, LoadReport, reconcile
@@ -91,7 +86,7 @@ class TwoTowerModel(BaseFairseqModel):
         check_image_size(cfg, image_size)
         check_text_length(cfg, getattr(task, "text_limit", 0))
         cls.check(cfg)
-        store_encoder_configs(cfg)
+        store_configs(cfg)
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
         network = cls.build_network(cfg, image_size, read_weights)
         model = cls(cfg, network)

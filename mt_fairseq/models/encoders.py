@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.presets import BERT, CLIP, PRESETS, ROBERTA, VIT
@@ -190,3 +190,17 @@ def _unreachable(which: str, name: str) -> UserError:
         f"--{which}-encoder {name}: neither a local folder with config.json and weights nor within "
         "reach on the hub; download it and name its folder, or use --encoder-weights random"
     )
+
+
+def store_configs(cfg: DictConfig) -> None:
+    """Write the resolved encoder configurations back to the run's configuration.
+
+    fairseq hands ``build_model`` a merged copy of its own configuration, and saves its own.
+    """
+    parent = cfg._get_parent() if OmegaConf.is_config(cfg) else None
+    own = parent.get("model") if isinstance(parent, DictConfig) and "model" in parent else None
+    if not isinstance(own, DictConfig) or own is cfg:
+        return
+    with open_dict(own):
+        own.vision_config = cfg.vision_config
+        own.text_config = cfg.text_config

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from fairseq.models import BaseFairseqModel
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_length
 from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compilation
-from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders
+from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders, store_configs
 from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import HEADS, LoadReport, reconcile
@@ -86,7 +86,7 @@ class TwoTowerModel(BaseFairseqModel):
         check_image_size(cfg, image_size)
         check_text_length(cfg, getattr(task, "text_limit", 0))
         cls.check(cfg)
-        _store_encoder_configs(cfg)
+        store_configs(cfg)
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
         network = cls.build_network(cfg, image_size, read_weights)
         model = cls(cfg, network)
@@ -297,17 +297,3 @@ class TwoTowerModel(BaseFairseqModel):
     def prepare_for_inference_(self, cfg: DictConfig) -> None:
         """fairseq's hook before generation; nothing to prepare."""
         self.eval()
-
-
-def _store_encoder_configs(cfg: DictConfig) -> None:
-    """Write the resolved encoder configurations back to the run's configuration.
-
-    fairseq hands ``build_model`` a merged copy of its own configuration, and saves its own.
-    """
-    parent = cfg._get_parent() if OmegaConf.is_config(cfg) else None
-    own = parent.get("model") if isinstance(parent, DictConfig) and "model" in parent else None
-    if not isinstance(own, DictConfig) or own is cfg:
-        return
-    with open_dict(own):
-        own.vision_config = cfg.vision_config
-        own.text_config = cfg.text_config

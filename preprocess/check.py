@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from mt_fairseq.data.tokenizer import TextTokenizer
-from preprocess.column_kinds import Kind, kind_of, value_fault
+from preprocess.column_kinds import TEXT, TEXTS, WHOLE, Kind, kind_of, value_fault
 from preprocess.image_table import ImageTable
 from preprocess.records import BadRecord, Record
 from preprocess.shown import shown
@@ -16,35 +16,34 @@ SHOWN = 8
 """Classes that a message names."""
 VISIBLE = re.compile("[!-~]")
 """Characters that leave a token, whatever the tokenizer."""
-WHOLE, TEXT, TEXTS = Kind("int"), Kind("text"), Kind("texts")
-MAY_BE_NONE = ("answers", "majority answer", "label")
 WORDS = {WHOLE: "a whole number", TEXT: "text", TEXTS: "a list of texts"}
 
 
 def content_fault(record: Record) -> str | None:
     """Why a record cannot be stored, whatever other records and images are like, or None."""
-    parts: tuple[tuple[str, Any, tuple[Kind, ...]], ...] = (
-        ("text", record.text, (TEXT,)),
-        ("id", record.sample_id, (WHOLE, TEXT)),
-        ("images", record.images, (TEXTS,)),
-        ("answers", record.answers, (TEXTS,)),
-        ("majority answer", record.majority, (TEXT,)),
-        ("label", record.label, (TEXT,)),
+    reason = (
+        _fault("text", record.text, TEXT)
+        or _fault("id", record.sample_id, WHOLE, TEXT)
+        or _fault("images", record.images, TEXTS)
+        or (record.answers is not None and _fault("answers", record.answers, TEXTS))
+        or (record.majority is not None and _fault("majority answer", record.majority, TEXT))
+        or (record.label is not None and _fault("label", record.label, TEXT))
     )
-    for name, value, kinds in parts:
-        if value is None and name in MAY_BE_NONE:
-            continue
-        if isinstance(value, bool) or kind_of(value) not in kinds:
-            wanted = " or ".join(WORDS[kind] for kind in kinds)
-            return f"its {name} must be {wanted}, not {shown(value)}"
-        reason = value_fault(value)
-        if reason:
-            return f"its {name} {reason}"
+    if reason:
+        return reason
     for name, value in record.extra.items():
         reason = value_fault(value)
         if reason:
             return f"its {name} {reason}"
     return None if record.text.strip() else "its text is empty"
+
+
+def _fault(name: str, value: Any, *kinds: Kind) -> str | None:
+    if kind_of(value) not in kinds or isinstance(value, bool):
+        wanted = " or ".join(WORDS[kind] for kind in kinds)
+        return f"its {name} must be {wanted}, not {shown(value)}"
+    reason = value_fault(value)
+    return reason and f"its {name} {reason}"
 
 
 def may_leave_nothing(text: str) -> bool:
@@ -74,7 +73,6 @@ class SplitChecker:
         self.repeated = repeated
         self.tokenizer = tokenizer
         self.first: Record | None = None
-        self.kinds: dict[str, Kind | None] = {}
         self.owner: dict[int | str, str] = {}
 
     def judge(self, records: Iterator[Record | BadRecord]) -> Iterator[Record | BadRecord]:
@@ -117,7 +115,7 @@ class SplitChecker:
     def _unlike_first(self, record: Record) -> str | None:
         first = self.first
         if first is None:
-            self.first, self.kinds = record, _kinds(record)
+            self.first = record
             return None
         if len(record.images) != len(first.images):
             return f"has {len(record.images)} pictures, {first.where} has {len(first.images)}"
@@ -126,22 +124,18 @@ class SplitChecker:
             if (mine is None) != (other is None):
                 has = ("lacks", "has") if mine is None else ("has", "lacks")
                 return f"{has[0]} {name}, {first.where} {has[1]} it"
-        if set(record.extra) != set(first.extra):
+        if record.extra.keys() != first.extra.keys():
             return f"has other columns than {first.where}"
-        for name, kind in _kinds(record).items():
-            if kind != self.kinds[name]:
-                mine, other = _numbered(record)[name], _numbered(first)[name]
-                return f"its {name} {shown(mine)} is of another kind than {shown(other)}"
+        if kind_of(record.sample_id) != kind_of(first.sample_id):
+            return _unlike("id", record.sample_id, first.sample_id)
+        for name, value in record.extra.items():
+            if kind_of(value) != kind_of(first.extra[name]):
+                return _unlike(name, value, first.extra[name])
         return None
 
 
-def _numbered(record: Record) -> dict[str, Any]:
-    """Id and further columns."""
-    return {"id": record.sample_id, **record.extra}
-
-
-def _kinds(record: Record) -> dict[str, Kind | None]:
-    return {name: kind_of(value) for name, value in _numbered(record).items()}
+def _unlike(name: str, value: Any, first: Any) -> str:
+    return f"its {name} {shown(value)} is of another kind than {shown(first)}"
 
 
 def _some(names: Collection[str]) -> str:

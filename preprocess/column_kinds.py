@@ -25,21 +25,27 @@ class Kind(NamedTuple):
     width: int | None = None
 
 
+WHOLE, REAL, TEXT, TEXTS, RAGGED = map(Kind, ("int", "float", "text", "texts", "ragged"))
+OF_TYPE = {str: TEXT, int: WHOLE, bool: WHOLE, float: REAL, Ragged: RAGGED}
+
+
 def kind_of(value: Any) -> Kind | None:
     """The kind that a value asks for; None where there is none."""
-    if isinstance(value, str):
-        return Kind("text")
-    if isinstance(value, Ragged):
-        return Kind("ragged")
-    if isinstance(value, (int, float)):
-        return Kind("int" if isinstance(value, int) else "float")
-    if not isinstance(value, (list, tuple)):
-        return None
-    if all(isinstance(x, str) for x in value):
-        return Kind("texts")
-    if not all(isinstance(x, (int, float)) for x in value):
-        return None
-    return Kind("int" if all(isinstance(x, int) for x in value) else "float", len(value))
+    kind = OF_TYPE.get(type(value))
+    if kind is not None:
+        return kind
+    if isinstance(value, (list, tuple)):
+        return _kind_of_many(value)
+    return next((kind for base, kind in OF_TYPE.items() if isinstance(value, base)), None)
+
+
+def _kind_of_many(values: Sequence[Any]) -> Kind | None:
+    if set(map(type, values)) <= {str}:
+        return TEXTS
+    kinds = set(map(kind_of, values))
+    if kinds <= {WHOLE, REAL}:
+        return Kind("int" if kinds == {WHOLE} else "float", len(values))
+    return TEXTS if kinds == {TEXT} else None
 
 
 def value_fault(value: Any) -> str | None:
@@ -49,12 +55,14 @@ def value_fault(value: Any) -> str | None:
     """
     kind = kind_of(value)
     if kind is None:
-        return f"is neither text nor numbers: {shown(value)}"
-    parts: Sequence[Any] = value if isinstance(value, (list, tuple)) else (value,)
-    if kind.name in ("text", "texts"):
-        fault = next(filter(None, map(text_fault, parts)), None)
-        return fault and f"{fault}: {shown(value)}"
-    return next(filter(None, map(_number_fault, parts)), None)
+        fault: str | None = "is neither text nor numbers"
+    elif kind in (TEXT, TEXTS):
+        fault = text_fault(value if kind is TEXT else "".join(value))
+    elif isinstance(value, (list, tuple)):
+        return next(filter(None, map(_number_fault, value)), None)
+    else:
+        return _number_fault(value)
+    return fault and f"{fault}: {shown(value)}"
 
 
 def _number_fault(value: float) -> str | None:

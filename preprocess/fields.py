@@ -7,11 +7,10 @@ range raises :class:`FieldFault`, which :func:`faults_as_records` turns into a b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mt_fairseq.data.text_check import text_fault
-from preprocess.column_kinds import value_fault
+from preprocess.column_kinds import INT64, value_fault
 from preprocess.records import BadRecord
 from preprocess.shown import names_shown, one_line, shown
 
@@ -38,19 +37,29 @@ def faults_as_records(records: Iterable[T]) -> Iterator[T | BadRecord]:
         yield fault.as_record()
 
 
-@dataclass(frozen=True)
 class Fields:
     """One entry of a file.
 
     Args:
         content: its value; anything but a dict has no fields.
-        where: what messages call it ("questions.json: questions[3]").
+        where: what messages call it ("questions.json: line 3"), or the list that it is in.
         broken: why nothing can be taken, where there is no value (a line that is not JSON).
+        index: its place in the list.
     """
 
-    content: Any
-    where: str
-    broken: str | None = None
+    __slots__ = ("_index", "_where", "broken", "content")
+
+    def __init__(
+        self, content: Any, where: str, broken: str | None = None, index: int | None = None
+    ) -> None:
+        self.content = content
+        self.broken = broken
+        self._where, self._index = where, index
+
+    @property
+    def where(self) -> str:
+        """What messages call this entry; put together when it is needed, which is rare."""
+        return self._where if self._index is None else f"{self._where}[{self._index}]"
 
     def fault(self, reason: str) -> FieldFault:
         """The error for something wrong with this entry."""
@@ -78,10 +87,10 @@ class Fields:
 
     def value(self, name: str) -> Any:
         """A field of any kind."""
-        content = self._object()
-        if name not in content:
-            raise self.fault(f'lacks "{name}" (it has {self.names})')
-        return content[name]
+        content = self.content
+        if self.broken is None and isinstance(content, dict) and name in content:
+            return content[name]
+        raise self.fault(f'lacks "{name}" (it has {self.names})')
 
     def only(self, names: Collection[str]) -> None:
         """There must be no other fields."""
@@ -94,9 +103,9 @@ class Fields:
         """Text, perhaps empty."""
         value = self.value(name)
         reason = text_fault(value)
-        if reason:
-            raise self.fault(f'"{name}" {reason}: {shown(value)}')
-        return str(value)
+        if reason is None:
+            return value
+        raise self.fault(f'"{name}" {reason}: {shown(value)}')
 
     def one_of(self, name: str, names: Collection[str]) -> str:
         """One of some texts."""
@@ -105,17 +114,14 @@ class Fields:
             raise self.fault(f"unknown {name} {shown(value)}; it is one of {', '.join(names)}")
         return value
 
-    def whole(self, name: str, least: int | None = None) -> int:
+    def whole(self, name: str, least: int = -INT64) -> int:
         """A whole number of 64 bits, and at least ``least``."""
         value = self.value(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.fault(f'"{name}" is not a whole number: {shown(value)}')
-        reason = value_fault(value)
-        if reason is None and least is not None and value < least:
-            reason = f"is below {least}: {value}"
-        if reason:
-            raise self.fault(f'"{name}" {reason}')
-        return value
+        if least <= value < INT64:
+            return value
+        raise self.fault(f'"{name}" {value_fault(value) or f"is below {least}: {value}"}')
 
     def identity(self, name: str) -> int | str:
         """What names something: a whole number or text."""
@@ -136,7 +142,7 @@ class Fields:
     def texts(self, name: str) -> list[str]:
         """A list of at least one text."""
         values = self.entries(name)
-        reason = next(filter(None, map(text_fault, values)), None) if values else "is empty"
+        reason = next(filter(None, map(text_fault, values)), None) if values else "it is empty"
         if reason:
             raise self.fault(f'"{name}" must be a list of texts ({reason}): {shown(values)}')
         return values
@@ -148,4 +154,4 @@ class Fields:
 
 def fields_of(values: Iterable[Any], where: str) -> Iterator[Fields]:
     """Fields of every entry of a list that messages call ``where``."""
-    return (Fields(value, f"{where}[{i}]") for i, value in enumerate(values))
+    return (Fields(value, where, index=i) for i, value in enumerate(values))

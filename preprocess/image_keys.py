@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 from preprocess.fields import FieldFault
 from preprocess.shown import shown
+
+UNUSUAL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")
+"""What only keys that are not in normal form have: an empty part, ``.`` or ``..``."""
 
 
 def normal_key(key: str, root: str, where: str) -> str:
@@ -21,6 +25,8 @@ def normal_key(key: str, root: str, where: str) -> str:
     Raises:
         FieldFault: the path leads out of the image root.
     """
+    if not UNUSUAL.search(key):
+        return key
     if "\0" in key:
         raise FieldFault(where, f"image {shown(key)} cannot be read (its name holds a NUL)")
     path = os.path.normpath(os.path.join(root, key))

@@ -41,6 +41,8 @@ def one_line(text: str) -> str:
 
 def names_shown(names: Any) -> str:
     """Names of fields, the first ones of many; "nothing" for none."""
-    known = [name if isinstance(name, str) else shown(name) for name in names]
+    known = list(names)
+    plain = (name if isinstance(name, str) and len(name) <= LONGEST else shown(name)
+             for name in known[:MOST])  # fmt: skip
     rest = f" and {len(known) - MOST} more" if len(known) > MOST else ""
-    return ", ".join(known[:MOST]) + rest or "nothing"
+    return one_line(", ".join(plain) + rest) or "nothing"

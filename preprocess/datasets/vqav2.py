@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +19,8 @@ SUBSETS = {
     "test": ("test2015", "test2015"),
     "testdev": ("test-dev2015", "test2015"),
 }
+TYPES = ("question_type", "answer_type")
+"""Texts that the official annotations have, and annotations of others may lack."""
 
 
 class Annotations:
@@ -105,27 +106,23 @@ class VqaV2(Reader):
 
 def _record(question: Fields, folder: str, annotations: Annotations | None) -> Iterator[Record]:
     question_id, image_id = question.identity("question_id"), question.whole("image_id")
-    record = Record(
-        where=f"question {question_id}",
-        sample_id=question_id,
-        text=question.text("question"),
-        images=(f"{folder}/COCO_{folder}_{image_id:012d}.jpg",),
-        extra={"image_id": image_id},
-    )
-    yield record if annotations is None else _annotated(record, annotations.find(question_id))
-
-
-def _annotated(question: Record, annotation: Fields | None) -> Record:
+    text, where = question.text("question"), f"question {question_id}"
+    images = (f"{folder}/COCO_{folder}_{image_id:012d}.jpg",)
+    if annotations is None:
+        yield Record(where, question_id, text, images, extra={"image_id": image_id})
+        return
+    annotation = annotations.find(question_id)
     if annotation is None:
-        reason = "has no annotation, or an earlier question of its id took it"
-        raise FieldFault(question.where, reason)
+        raise FieldFault(where, "has no annotation, or an earlier question of its id took it")
     if not annotation.entries("answers"):
         raise annotation.fault('has no answers ("answers" is empty)')
-    types = {name: annotation.text(name) if name in annotation else ""
-             for name in ("question_type", "answer_type")}  # fmt: skip
-    return replace(
-        question,
+    types = {name: annotation.text(name) if name in annotation else "" for name in TYPES}
+    yield Record(
+        where,
+        question_id,
+        text,
+        images,
         answers=tuple(answer.text("answer") for answer in annotation.parts("answers")),
         majority=annotation.text("multiple_choice_answer"),
-        extra={**question.extra, **types},
+        extra={"image_id": image_id, **types},
     )

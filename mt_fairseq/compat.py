@@ -15,6 +15,7 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
+from mt_fairseq.compat_iterators import count_groups_of_what_is_left
 from mt_fairseq.errors import UserError, find_user_error, last_line
 
 HYDRA_WARNINGS = (
@@ -38,6 +39,7 @@ def apply() -> None:
     keep_groups_in_half_precision()
     make_checkpoint_copies_atomic()
     keep_last_batch()
+    count_groups_of_what_is_left()
     mark_dummy_batches()
     gather_lists_without_cuda()
     hand_checkpoints_to_other_processes()

@@ -15,6 +15,11 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
+from mt_fairseq.compat_ema import (
+    average_trained_weights_alone,
+    start_averages_from_loaded_weights,
+)
+from mt_fairseq.compat_iterators import count_groups_of_what_is_left
 from mt_fairseq.errors import UserError, find_user_error, last_line
 
 HYDRA_WARNINGS = (
@@ -38,6 +43,9 @@ def apply() -> None:
     keep_groups_in_half_precision()
     make_checkpoint_copies_atomic()
     keep_last_batch()
+    count_groups_of_what_is_left()
+    average_trained_weights_alone()
+    start_averages_from_loaded_weights()
     mark_dummy_batches()
     gather_lists_without_cuda()
     hand_checkpoints_to_other_processes()

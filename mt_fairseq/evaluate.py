@@ -74,6 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--image-size", help="another resolution than the checkpoint's")
     parser.add_argument("--max-text-len", type=int, help="another text length than its own")
+    parser.add_argument(
+        "--ema", action="store_true", help="take the averaged weights that --store-ema kept"
+    )
     parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     parser.add_argument("--fp16", action="store_true", help="compute in half precision")
     return parser
@@ -105,6 +108,10 @@ def generate_arguments(
     arguments += ["--batch-size", str(args.batch_size), "--required-batch-size-multiple", "1"]
     arguments += ["--num-workers", str(args.num_workers)]
     arguments += ["--nbest", str(args.nbest), "--beam", str(args.nbest)]
+    if args.ema:
+        from mt_fairseq.models.checkpoint import USE_EMA
+
+        arguments += ["--model-overrides", str({USE_EMA: True})]
     if args.image_size:
         arguments += ["--image-size", args.image_size]
     if args.max_text_len:
@@ -168,6 +175,7 @@ def evaluate(
             "max_text_len": args.max_text_len or state["max_text_len"],
             "scoring": scorer.name,
             "nbest": args.nbest,
+            "ema": args.ema,
             "further_options": args.further,
         }
         seconds = time.time() - started
@@ -187,6 +195,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     for name in ("batch_size", "nbest"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
+    if args.ema and any(word.startswith("--model-overrides") for word in args.further):
+        raise UserError(
+            "--ema and --model-overrides: leave --ema out and write 'use_ema': True among them"
+        )
     return args
 
 
@@ -220,9 +232,12 @@ def main(argv: list[str] | None = None) -> int:
     from mt_fairseq.data.data_bin import DataBin
     from mt_fairseq.evaluation.merge import ANSWERS, PART
     from mt_fairseq.evaluation.run_files import check_output
+    from mt_fairseq.models.averaged import averaged_weights
     from mt_fairseq.models.checkpoint import find_and_read
 
     checkpoint, content = find_and_read(args.checkpoint)
+    if args.ema:
+        averaged_weights(content, checkpoint)  # an error comes before the work
     state = content["task_state"]
     scorer = scorer_of(checkpoint, state["task"])
     arguments = generate_arguments(args, checkpoint, state["task"], scorer.name)

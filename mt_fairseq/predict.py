@@ -49,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--text", required=True, help="question, caption, or caption with a mask")
     parser.add_argument("--topk", type=int, default=5, help="answers to show (default: 5)")
+    parser.add_argument(
+        "--ema", action="store_true", help="take the averaged weights that --store-ema kept"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a picture")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser
@@ -114,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     quiet_libraries()
     from mt_fairseq.models.hub import HubInterface  # after the options, so that --help is quick
 
-    hub = HubInterface.from_pretrained(args.checkpoint)
+    hub = HubInterface.from_pretrained(args.checkpoint, ema=args.ema)
     move(hub, args.device)
     action = choose(hub, args.text)
     results = predict(hub, action, args.image, args.text, args.topk)

@@ -22,7 +22,7 @@ written to the folder:
   README.md                 model card: data, resolution, score to expect, how to use it
 
 The score is the checkpoint's best validation metric unless --score is given; of a converted
-official checkpoint it is the paper's.
+official checkpoint it is the paper's, and of averaged weights (--ema) it is not known.
 
 examples:
   python -m mt_fairseq.convert export checkpoints/vqa --out exported/vqa
@@ -44,6 +44,9 @@ def add_parser(commands: Any) -> None:
         "checkpoint", type=Path, help="checkpoint file, or a folder with a best or last one"
     )
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument(
+        "--ema", action="store_true", help="take the averaged weights that --store-ema kept"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a model in --out")
     parser.add_argument("--data", help="what it was trained on (default: the data-bin's name)")
     parser.add_argument("--score", help="score to expect (default: see above)")
@@ -52,6 +55,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mt_fairseq.errors import UserError
+    from mt_fairseq.models.averaged import take_average
     from mt_fairseq.models.checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
     from mt_fairseq.models.exported import CONFIG_FILE
 
@@ -61,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--out {args.out}: holds a model already; add --overwrite to replace it")
     path = find_checkpoint(args.checkpoint)
     state = read_checkpoint(path)
-    written = export(load_checkpoint(path), state, args.out, args.data, args.score)
+    if args.ema:
+        state = take_average(state, path)
+    written = export(load_checkpoint(path, args.ema), state, args.out, args.data, args.score)
     print(f"written to {args.out}: {', '.join(written)}")
     return 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.convert.published import WIDTHS, published
+from mt_fairseq.models.averaged import AVERAGED
 
 if TYPE_CHECKING:
     from mt_fairseq.models.checkpoint import LoadedCheckpoint
@@ -38,6 +39,7 @@ tags: [vision-language, {family}]
 | resolution | {height} x {width} pixels (height x width), {transform} |
 | longest text | {text} tokens, begin and end counted |
 | classes | {classes} |
+| weights | {weights} |
 | score to expect | {score} |
 
 ```python
@@ -72,10 +74,17 @@ def model_card(
         transform=TRANSFORMS[task.eval_transform_kind],
         text=task.text_limit,
         classes="none" if task.labels is None else f"{len(task.labels)}, in dict.label.txt",
+        weights=_weights(state),
         score=score or _score(checkpoint, state),
         name=CLASSES.get(family, "ManagerTower"),
         use=next((use for head, use in USES.items() if head in heads), "model.model"),
     )
+
+
+def _weights(state: dict[str, Any]) -> str:
+    if not (state.get("extra_state") or {}).get(AVERAGED):
+        return "as trained"
+    return f"moving average, decay {state['cfg']['ema']['ema_decay']:g}"
 
 
 def _data_name(state: dict[str, Any]) -> str:

@@ -15,8 +15,11 @@ from fairseq.dataclass.utils import merge_with_parent
 from omegaconf import DictConfig, OmegaConf
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.averaged import take_average
 from mt_fairseq.models.exported import is_exported, read_exported
 
+USE_EMA = "use_ema"
+"""fairseq-generate and -validate take averaged weights by --model-overrides "{'use_ema': True}"."""
 NAMES = ("checkpoint_best.pt", "checkpoint_last.pt")
 
 
@@ -77,17 +80,20 @@ def find_and_read(path: str | Path) -> tuple[Path, dict[str, Any]]:
     return found, read_checkpoint(found)
 
 
-def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
+def load_checkpoint(path: str | Path, ema: bool = False) -> LoadedCheckpoint:
     """Rebuild task and model; the data-bin of the training run is not needed.
 
     Args:
         path: a checkpoint, a folder of checkpoints, or an exported folder.
+        ema: take the moving average of its weights, which ``--store-ema`` kept.
 
     Heads that the task has and the checkpoint lacks are taken off again.
 
-    Raises UserError for a file that is no checkpoint of a task of this package.
+    Raises UserError for a file that is no checkpoint of a task of this package, or has no average.
     """
     path, state = find_and_read(path)
+    if ema:
+        state = take_average(state, path)
     cfg = OmegaConf.create(state["cfg"])
     task = tasks.TASK_REGISTRY[_task_name(cfg, path)](_task_options(cfg, path), None)
     task.load_state_dict(state["task_state"])
@@ -112,18 +118,29 @@ def _task_options(cfg: DictConfig, path: Path) -> DictConfig:
 
 
 def let_fairseq_read_folders() -> None:
-    """fairseq-generate and -validate take an exported folder as ``--path``; to be called once."""
+    """fairseq-generate and -validate take an exported folder as ``--path``, and averaged weights by
+    ``USE_EMA``; to be called once.
+    """
     original = checkpoint_utils.load_checkpoint_to_cpu
 
     @functools.wraps(original)
     def load_checkpoint_to_cpu(path: str, arg_overrides: Any = None, **kwargs: Any) -> Any:
-        if not is_exported(path):
-            return original(path, arg_overrides, **kwargs)
-        state = read_exported(Path(path))
-        cfg = DictConfig(OmegaConf.to_container(OmegaConf.structured(FairseqConfig())))
-        cfg.update(state["cfg"])
-        cfg.task = _task_options(cfg, Path(path))
-        checkpoint_utils.overwrite_args_by_name(cfg, arg_overrides or {})
-        return {**state, "cfg": cfg}
+        overrides = dict(arg_overrides or {})
+        ema = overrides.pop(USE_EMA, False)
+        if is_exported(path):
+            state = _read_for_fairseq(Path(path), overrides)
+        else:
+            state = original(path, overrides, **kwargs)
+        return take_average(state, path) if ema else state
 
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+
+
+def _read_for_fairseq(folder: Path, overrides: dict[str, Any]) -> dict[str, Any]:
+    """An exported folder's content with all of fairseq's options."""
+    state = read_exported(folder)
+    cfg = DictConfig(OmegaConf.to_container(OmegaConf.structured(FairseqConfig())))
+    cfg.update(state["cfg"])
+    cfg.task = _task_options(cfg, folder)
+    checkpoint_utils.overwrite_args_by_name(cfg, overrides)
+    return {**state, "cfg": cfg}

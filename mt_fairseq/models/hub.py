@@ -47,12 +47,13 @@ class HubInterface(nn.Module):
         self.eval()
 
     @classmethod
-    def from_pretrained(cls: type[Hub], path: str | Path) -> Hub:
+    def from_pretrained(cls: type[Hub], path: str | Path, *, ema: bool = False) -> Hub:
         """Load a checkpoint, the best (else the last) one of a folder, or an exported folder.
 
-        Raises UserError if it is missing, damaged or of another family of models.
+        With ``ema``, the moving average of its weights, which ``--store-ema`` kept. Raises
+        UserError if it is missing, damaged, of another family of models or without an average.
         """
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_checkpoint(path, ema)
         name = str(checkpoint.cfg.model._name)
         if not name.startswith(cls.family):
             raise UserError(f"{checkpoint.path}: is a {name}, not a {cls.__name__}")

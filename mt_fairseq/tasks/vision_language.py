@@ -11,7 +11,6 @@ from omegaconf import II, MISSING
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
-from mt_fairseq.data.hand_over import HandOver
 from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform, build_transform
@@ -20,14 +19,14 @@ from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
 from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.head_classes import ClassNames
+from mt_fairseq.tasks.batches import TRAIN, BatchingTask
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
-from mt_fairseq.tasks.weights_log import WeightsLogConfig, WeightsLoggingTask
+from mt_fairseq.tasks.weights_log import WeightsLogConfig
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_IMAGE_SIZE = (288, 288)
 DEFAULT_MAX_TEXT_LEN = 50
-TRAIN = "train"  # what fairseq calls the training data; of which splits, --train-splits says
 
 
 @dataclass
@@ -106,7 +105,7 @@ def check_train_splits(cfg: VisionLanguageConfig) -> None:
         )
 
 
-class VisionLanguageTask(WeightsLoggingTask):
+class VisionLanguageTask(BatchingTask):
     """A task over a data-bin.
 
     A checkpoint's ``task_state`` holds tokenizer, labels, resolution and text length, so that a
@@ -125,7 +124,6 @@ class VisionLanguageTask(WeightsLoggingTask):
         check_train_splits(cfg)
         self.data_bin = data_bin
         self.image_positions = 0
-        self.batches_per_epoch = 0
         self.results: Collection | None = None
         self.saved_classes: dict[str, list[str]] = {}
         if data_bin is not None:
@@ -342,18 +340,6 @@ class VisionLanguageTask(WeightsLoggingTask):
         if self.results is not None:
             self.results.add(sample["id"].tolist(), hypotheses)
         return hypotheses
-
-    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        # Workers that outlive an epoch keep the dataset of the first one, and with it its masks
-        # and crops: losses would depend on --num-workers.
-        iterator.reuse_dataloader = False
-        iterator.persistent_workers = False
-        if not isinstance(iterator.collate_fn, HandOver):  # an iterator may come a second time
-            iterator.collate_fn = HandOver(iterator.collate_fn)
-        if dataset is self.datasets.get(TRAIN):
-            self.batches_per_epoch = len(iterator)
-        return iterator
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
         """Tell a model that wants to know (ALBEF) how long an epoch is."""

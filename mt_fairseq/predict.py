@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mt_fairseq.errors import UserError, cli_entry
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mt_fairseq.models.hub import HubInterface
+    from mt_fairseq.models.hub_images import GivenImage, ImageInput
 
 EPILOG = """\
 What happens follows from the checkpoint's heads and the text:
@@ -74,16 +76,18 @@ def choose(hub: HubInterface, text: str) -> str:
     )
 
 
-def predict(hub: HubInterface, action: str, images: list[str], text: str, topk: int) -> list[Any]:
-    """What the model says to each picture: ranked pairs, or a probability for "match".
+def predict(
+    hub: HubInterface, action: str, images: Sequence[ImageInput | GivenImage], text: str, topk: int
+) -> list[Any]:
+    """What the model says about each image: ranked pairs, or a probability for "match".
 
-    "classify_pair" takes its two pictures as one sample; UserError for another number of them.
+    "classify_pair" takes its two images as one sample; UserError for another number of them.
     """
     if action == "match":
         return list(hub.match(images, text))
     if action == "classify_pair":
         if len(images) != 2:
-            raise UserError(f"{len(images)} pictures: this checkpoint takes two, --image twice")
+            raise UserError(f"{len(images)} images: this checkpoint takes two, --image twice")
         left, right = images
         return [hub.classify_pair(left, right, text, topk=topk)]
     asks = {"answer": hub.answer, "classify": hub.classify, "fill_mask": hub.fill_mask}
@@ -111,12 +115,15 @@ def main(argv: list[str] | None = None) -> int:
     if args.topk < 1:
         raise UserError(f"--topk {args.topk}: at least 1 answer must be shown")
     quiet_libraries()
-    from mt_fairseq.models.hub import HubInterface  # after the options, so that --help is quick
+    # after the options, so that --help is quick
+    from mt_fairseq.models.hub import HubInterface
+    from mt_fairseq.models.hub_images import take_image
 
+    images = [take_image(image, "--image") for image in args.image]
     hub = HubInterface.from_pretrained(args.checkpoint)
     move(hub, args.device)
     action = choose(hub, args.text)
-    results = predict(hub, action, args.image, args.text, args.topk)
+    results = predict(hub, action, images, args.text, args.topk)
     names = [", ".join(args.image)] if action == "classify_pair" else args.image
     for image, result in zip(names, results, strict=True):
         if args.json:

@@ -149,9 +149,9 @@ def test_wrong_pictures_and_texts(vqa, pictures, tmp_path):
         vqa.answer(tmp_path / "text.png", QUESTION)
     with pytest.raises(UserError, match="empty text"):
         vqa.answer(pictures[0], "  ")
-    with pytest.raises(UserError, match="2 pictures and 3 texts"):
+    with pytest.raises(UserError, match="2 images and 3 texts"):
         vqa.answer(pictures[:2], [QUESTION] * 3)
-    with pytest.raises(UserError, match="no pictures or no texts"):
+    with pytest.raises(UserError, match="no images or no texts"):
         vqa.answer([], QUESTION)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import Parser, positive_int
 from mt_fairseq.errors import UserError, cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
@@ -35,7 +36,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.predict",
         description="Ask a trained model about pictures of your own.",
         epilog=EPILOG,
@@ -49,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--image", action="append", required=True, metavar="FILE", help="picture; repeat for more"
     )
     parser.add_argument("--text", required=True, help="question, caption, or caption with a mask")
-    parser.add_argument("--topk", type=int, default=5, help="answers to show (default: 5)")
+    parser.add_argument("--topk", type=positive_int, default=5, help="answers to show (default: 5)")
     parser.add_argument("--json", action="store_true", help="one JSON object a picture")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser
@@ -112,8 +113,6 @@ def as_record(image: str, text: str, action: str, result: Any) -> dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    if args.topk < 1:
-        raise UserError(f"--topk {args.topk}: at least 1 answer must be shown")
     quiet_libraries()
     # after the options, so that --help is quick
     from mt_fairseq.models.hub import HubInterface

@@ -24,6 +24,7 @@ from mt_fairseq.analysis.figures import (
 )
 from mt_fairseq.analysis.subjects import CHECKPOINT_HELP, add_output_arguments, model_name
 from mt_fairseq.analysis.tokens import readable_tokens
+from mt_fairseq.command_line import existing_path, positive_int
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.boxes import best_box, box_scores
 from mt_fairseq.models.grounding import MODES, heat_maps, map_layer
@@ -169,7 +170,7 @@ def table_rows(label: str, found: Grounding) -> list[dict[str, Any]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("checkpoint", help=CHECKPOINT_HELP)
+    parser.add_argument("checkpoint", type=existing_path, help=CHECKPOINT_HELP)
     parser.add_argument("--image", required=True, metavar="FILE", help="the picture")
     parser.add_argument("--text", required=True, help="what is looked for")
     parser.add_argument(
@@ -187,7 +188,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "by the vision encoder (itc)",
     )
     parser.add_argument(
-        "--layer", type=int, help="from 1 (default: itm the middle of the fusion, itc the last)"
+        "--layer",
+        type=positive_int,
+        help="from 1 (default: itm the middle of the fusion, itc the last)",
     )
     parser.add_argument("--label", metavar="NAME", help="what the model is called")
     add_output_arguments(parser)

@@ -15,6 +15,7 @@ from mt_fairseq.analysis.passes import Pass, run_pairs
 from mt_fairseq.analysis.subjects import CHECKPOINT_HELP, add_output_arguments, model_name
 from mt_fairseq.analysis.tokens_figure import TokenWeights, draw_image_weights, draw_text_weights
 from mt_fairseq.analysis.weights import check_managers, expert_names, token_weights
+from mt_fairseq.command_line import existing_path
 from mt_fairseq.models.hub import HubInterface
 from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
 from mt_fairseq.predict import move
@@ -108,7 +109,7 @@ def describe_pair(label: str, image: str, text: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("checkpoint", help=CHECKPOINT_HELP)
+    parser.add_argument("checkpoint", type=existing_path, help=CHECKPOINT_HELP)
     parser.add_argument("--image", required=True, metavar="FILE", help="the picture")
     parser.add_argument("--text", required=True, help="question or caption")
     parser.add_argument("--label", metavar="NAME", help="what the model is called")

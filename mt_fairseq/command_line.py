@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # "argument --workers: 0: must be ..." -> "--workers 0: must be ..."
         told = re.sub(r"^argument (\S+): (?=\S+: )", r"\1 ", message).removeprefix("argument ")
-        raise UserError(f"{told} (`{self.prog} --help` lists the options)")
+        raise UserError(f"{' '.join(told.split())} (`{self.prog} --help` lists the options)")
 
 
 def checked(read: Callable[[str], T]) -> Callable[[str], T]:
@@ -91,18 +91,17 @@ def positive_number(text: str) -> float:
 
 def existing_path(text: str) -> Path:
     """The type of an option that names a file or folder to read."""
-    path = Path(text)
-    if not path.exists():
+    if not os.path.exists(text):  # Path.exists raises an error for a name that is too long
         raise argparse.ArgumentTypeError(f"{text}: no such file or folder")
-    return path
+    return Path(text)
 
 
 def folder_to_write(text: str) -> Path:
     """The type of an option that names a folder to write, which is made later if need be."""
     path = Path(text)
-    if path.exists() and not path.is_dir():
+    if os.path.exists(path) and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: is a file; name a folder")
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    there = next(folder for folder in (path, *path.absolute().parents) if os.path.exists(folder))
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text}: can't be written; {there} allows no folder")
     return path

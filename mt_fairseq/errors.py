@@ -10,7 +10,10 @@ from types import TracebackType
 from mt_fairseq.interrupts import interrupts_kept
 
 FAIRSEQ = "fairseq-fixed==0.12.3.1"
-INSTALL_FAIRSEQ = f"python -m pip install --no-build-isolation --no-deps {FAIRSEQ}"
+INSTALL_FAIRSEQ = (  # its build needs the first two
+    "python -m pip install 'setuptools<81' wheel && "
+    f"python -m pip install --no-build-isolation --no-deps {FAIRSEQ}"
+)
 
 
 class UserError(ValueError):

@@ -58,8 +58,8 @@ def shown(image: Image.Image, name: str, min_side: int | None = None) -> Image.I
             image.draft(None, _draft_size(image.size, min_side))
         image.load()
         orientation = _orientation(image)
-        upright = to_rgb(image)  # first, since a turned image no longer knows its format
-        return upright if orientation == 1 else upright.transpose(TURNS[orientation])
+        rgb = to_rgb(image)  # first, since a turned image no longer knows its format
+        return rgb if orientation == 1 else rgb.transpose(TURNS[orientation])
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except Exception as error:  # Pillow's plug-ins raise many kinds for damaged data

@@ -32,7 +32,8 @@ bench: $(STAMP)
 setup: $(STAMP)
 
 # fairseq is compiled here, so torch, NumPy and Cython come first and its build runs without
-# isolation: an isolated one would fetch another torch of several gigabytes.
+# isolation: an isolated one would fetch another torch of several gigabytes. setup.py says why it
+# comes without its requirements, and why a torchaudio that cannot be loaded is removed.
 $(STAMP): setup.py constraints.txt
 	@echo "== set-up 1/4: virtual environment in $(VENV)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,11 +42,11 @@ $(STAMP): setup.py constraints.txt
 	$(PIP) install -q -c constraints.txt 'setuptools<81' wheel
 	@echo "== set-up 2/4: torch"
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install -q -c constraints.txt torch
-	@echo "== set-up 3/4: fairseq (compiles C++ extensions, about 3 minutes)"
-	$(PIP) install -q -c constraints.txt numpy cython
-	$(PIP) install -q -c constraints.txt --no-build-isolation fairseq-fixed
-	@echo "== set-up 4/4: this package, its tests and tools"
+	@echo "== set-up 3/4: this package, its tests and tools"
 	$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@echo "== set-up 4/4: fairseq (compiles C++ extensions, about 3 minutes)"
+	$(PIP) install -q -c constraints.txt --no-build-isolation --no-deps fairseq-fixed
+	$(BIN)/python -c 'import torchaudio' 2>/dev/null || $(PIP) uninstall -qq -y torchaudio
 	touch $(STAMP)
 
 clean:

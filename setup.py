@@ -2,10 +2,24 @@
 
 from setuptools import find_packages, setup
 
-# fairseq 0.12.2, the last upstream release, cannot be imported on Python >= 3.11; fairseq-fixed is
-# upstream's later main under the same import name.
+# fairseq-fixed itself is installed beside this package, by `pip install --no-deps` (README.md): its
+# metadata name torchaudio, which neither it nor this package imports, and of which PyPI has for
+# Linux only builds that end in an OSError beside a torch without CUDA. transformers imports
+# torchaudio wherever it is installed, so that OSError would be transformers' too. These are
+# fairseq-fixed's other requirements.
+FAIRSEQ_REQUIRES = [
+    "bitarray>=2",
+    "cffi>=1.15",
+    "cython>=3",
+    "hydra-core==1.3.2",
+    "omegaconf==2.3.0",
+    "packaging>=22",
+    "regex>=2022.1.18",
+    "sacrebleu>=1.4.12",
+    "scikit-learn>=1.2",
+]
 REQUIRES = [
-    "fairseq-fixed==0.12.3.1",
+    *FAIRSEQ_REQUIRES,
     "h5py>=3.8",
     "matplotlib>=3.9",
     "numpy>=1.26",

@@ -12,6 +12,7 @@ from benchmarks.all_small import run_all
 from benchmarks.machine import this_machine
 from benchmarks.registry import load_all, load_one
 from benchmarks.result import Result, report
+from mt_fairseq.command_line import Parser, positive_int
 from mt_fairseq.errors import UserError, cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
@@ -35,8 +36,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run one benchmark or all, print the tables, write the JSON."""
     quiet_libraries()
     args = _parser(argv).parse_args(argv)
-    if args.rounds is not None and args.rounds < 1:
-        raise UserError(f"--rounds {args.rounds}: at least one round is needed")
     if args.name == ALL:
         small = [name for name, benchmark in load_all().items() if benchmark.small]
         with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser(argv: list[str] | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,7 +66,10 @@ def _parser(argv: list[str] | None) -> argparse.ArgumentParser:
         "--json", metavar="FILE", help=f"write the result there as well (with {ALL}: a folder)"
     )
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="rounds of each contestant (its own default)"
+        "--rounds",
+        type=positive_int,
+        metavar="N",
+        help="rounds of each contestant (its own default)",
     )
     if {"-h", "--help"} & set(sys.argv[1:] if argv is None else argv):  # imports every benchmark
         names = [f"{name}: {benchmark.summary}" for name, benchmark in load_all().items()]

@@ -21,7 +21,7 @@ from mt_fairseq.data.image_pack import PackWriter
 from mt_fairseq.data.metadata import DATA_BIN_VERSION, FORMAT, METADATA_FILE
 from mt_fairseq.data.token_file import TokenWriter
 from mt_fairseq.data.tokenizer import TextTokenizer
-from mt_fairseq.data.tokenizer_build import obtain
+from mt_fairseq.data.tokenizer_build import train_sentencepiece
 
 IMAGES_PER_PACK = 4096  # as preprocess
 MEAN_WORDS, SPREAD, LONGEST = 11, 3, 60  # as captions of COCO
@@ -89,7 +89,7 @@ def write_bin(
     """
     rng = np.random.default_rng(0)
     sentences = (" ".join(rng.permutation(WORDS)) for _ in range(500))
-    tokenizer = obtain("sentencepiece", sentences, 100)
+    tokenizer = train_sentencepiece(sentences, 100)
     tokenizer.save(folder)
     packs = list(_write_packs(folder, pictures, images, encoding))
     tokens = _write_texts(folder, texts, tokenizer, rng)

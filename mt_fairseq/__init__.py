@@ -14,7 +14,9 @@ __all__ = ["Albef", "BridgeTower", "ManagerTower", "Meter"]
 def __getattr__(name: str) -> Any:
     # Lazy, so that `python -m preprocess --help` and light imports don't pay for torch and fairseq.
     if name in __all__:
-        from mt_fairseq.models import hub
+        from mt_fairseq.errors import fairseq_needed
 
+        with fairseq_needed():
+            from mt_fairseq.models import hub
         return getattr(hub, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

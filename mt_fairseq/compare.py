@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mt_fairseq.command_line import Parser, existing_path, natural_int, positive_int, whole_number
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.paired import RESAMPLES, Difference, compare_credits
 from mt_fairseq.evaluation.runs import RunPair, pair_runs, read_run
@@ -37,22 +38,25 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.evaluate compare",
         description="Compare two evaluations sample by sample.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("a", type=Path, help="results of the run to compare with")
-    parser.add_argument("b", type=Path, help="results of the run that may be better")
+    parser.add_argument("a", type=existing_path, help="results of the run to compare with")
+    parser.add_argument("b", type=existing_path, help="results of the run that may be better")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write what flipped as HTML")
     parser.add_argument("--data", metavar="DATA-BIN", help="its pictures go into the page")
     parser.add_argument(
-        "--limit", type=int, default=200, help="samples on the page at most (default: 200)"
+        "--limit", type=positive_int, default=200, help="samples on the page at most (default: 200)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap (default: 1)")
+    parser.add_argument("--seed", type=natural_int, default=1, help="of the bootstrap (default: 1)")
     parser.add_argument(
-        "--resamples", type=int, default=RESAMPLES, help=f"of it (default: {RESAMPLES})"
+        "--resamples",
+        type=whole_number(100),
+        default=RESAMPLES,
+        help=f"of it (default: {RESAMPLES})",
     )
     return parser
 
@@ -60,9 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; UserError for results that cannot be compared."""
     args = build_parser().parse_args(argv)
-    for name, least in (("limit", 1), ("resamples", 100), ("seed", 0)):
-        if getattr(args, name) < least:
-            raise UserError(f"--{name} {getattr(args, name)}: at least {least}")
     images = _open_page(args)
     pair = pair_runs(read_run(args.a), read_run(args.b))
     print(report(pair, args.resamples, args.seed))

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from mt_fairseq.interrupts import interrupts_kept
 
+FAIRSEQ = "fairseq-fixed==0.12.3.1"
+INSTALL_FAIRSEQ = (  # its build needs the first two
+    "python -m pip install 'setuptools<81' wheel && "
+    f"python -m pip install --no-build-isolation --no-deps {FAIRSEQ}"
+)
+
 
 class UserError(ValueError):
     """A mistake in input, options or files; its one line names the thing and the remedy."""
+
+
+@contextmanager
+def fairseq_needed() -> Iterator[None]:
+    """Say how fairseq is installed where an import misses it: pip does not bring it by itself."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("fairseq", "fairseq_cli"):
+            raise
+        raise UserError(f"fairseq is not installed: {INSTALL_FAIRSEQ}") from error
 
 
 def find_user_error(error: BaseException | None) -> UserError | None:
@@ -55,7 +73,7 @@ def cli_entry(main: Callable[[list[str] | None], int | None]) -> Callable[[], in
 
     def run() -> int:
         try:
-            with interrupts_kept():
+            with interrupts_kept(), fairseq_needed():
                 return main(None) or 0
         except UserError as error:
             print(f"error: {last_line(error)}", file=sys.stderr)

@@ -15,6 +15,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import (
+    Parser,
+    checked,
+    natural_int,
+    parse_shard,
+    positive_int,
+    whole_number,
+)
 from mt_fairseq.errors import UserError, cli_entry, find_user_error
 from mt_fairseq.evaluation.runs import RESULTS, SCORE
 from mt_fairseq.quiet import quiet_libraries
@@ -51,7 +59,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.evaluate",
         description="Evaluate a checkpoint on a split of a data-bin.",
         epilog=EPILOG,
@@ -66,20 +74,37 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default="valid", help="split to answer (default: valid)")
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results in --out")
-    parser.add_argument("--batch-size", type=int, default=32, help="samples a batch (default: 32)")
-    parser.add_argument("--nbest", type=int, default=5, help="answers to keep (default: 5)")
-    parser.add_argument("--num-workers", type=int, default=2, help="processes that read images")
     parser.add_argument(
-        "--shard", metavar="I/N", help="answer the I-th of N parts; `merge` joins all N"
+        "--batch-size", type=positive_int, default=32, help="samples a batch (default: 32)"
+    )
+    parser.add_argument(
+        "--nbest", type=positive_int, default=5, help="answers to keep (default: 5)"
+    )
+    parser.add_argument(
+        "--num-workers", type=natural_int, default=2, help="processes that read images"
+    )
+    parser.add_argument(
+        "--shard",
+        type=checked(shard),
+        metavar="I/N",
+        help="answer the I-th of N parts; `merge` joins all N",
     )
     parser.add_argument("--image-size", help="another resolution than the checkpoint's")
-    parser.add_argument("--max-text-len", type=int, help="another text length than its own")
+    parser.add_argument(
+        "--max-text-len", type=whole_number(3), help="another text length than its own"
+    )
     parser.add_argument(
         "--ema", action="store_true", help="take the averaged weights that --store-ema kept"
     )
     parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     parser.add_argument("--fp16", action="store_true", help="compute in half precision")
     return parser
+
+
+def shard(text: str) -> str:
+    """The value of ``--shard`` as it is; UserError if it names no part."""
+    parse_shard(text)
+    return text
 
 
 def scorer_of(checkpoint: Path, task: str) -> type[TaskScorer]:
@@ -117,8 +142,6 @@ def generate_arguments(
     if args.max_text_len:
         arguments += ["--max-text-len", str(args.max_text_len)]
     if args.shard:
-        from mt_fairseq.evaluation.merge import parse_shard
-
         number, count = parse_shard(args.shard)
         arguments += ["--distributed-world-size", str(count), "--distributed-rank", str(number - 1)]
     return arguments + [f"--{flag}" for flag in ("cpu", "fp16") if getattr(args, flag)]
@@ -129,19 +152,24 @@ def generated_name(split: str) -> str:
     return f"generate-{split}.txt"
 
 
-def run_generate(arguments: list[str]) -> TaskScorer:
+def generate_options(arguments: list[str]) -> argparse.Namespace:
+    """What fairseq-generate makes of its arguments; it ends the process for those it lacks."""
+    from fairseq import options
+
+    return options.parse_args_and_arch(options.get_generation_parser(), input_args=arguments)
+
+
+def run_generate(generation: argparse.Namespace) -> TaskScorer:
     """fairseq-generate in this process; gives its scorer.
 
     Raises UserError where one is at the root of what fairseq reports, or a file can't be written.
     """
-    from fairseq import options
     from fairseq_cli import generate
 
     # where no progress bar can be drawn, fairseq logs a line every hundred batches
     logging.getLogger("fairseq.logging.progress_bar").setLevel(logging.INFO)
-    parser = options.get_generation_parser()
     try:
-        return generate.main(options.parse_args_and_arch(parser, input_args=arguments))
+        return generate.main(generation)
     except OSError as error:
         raise UserError(f"{error.filename or 'writing the results'}: {error.strerror}") from error
     except Exception as error:
@@ -152,7 +180,10 @@ def run_generate(arguments: list[str]) -> TaskScorer:
 
 
 def evaluate(
-    args: argparse.Namespace, checkpoint: Path, state: dict[str, Any], arguments: list[str]
+    args: argparse.Namespace,
+    checkpoint: Path,
+    state: dict[str, Any],
+    generation: argparse.Namespace,
 ) -> str:
     """Answer the split, or a part of it, write everything to ``args.out``, and say the score.
 
@@ -161,11 +192,10 @@ def evaluate(
     from mt_fairseq.evaluation.merge import write_part
     from mt_fairseq.evaluation.run_files import write_run
 
-    command = shlex.join([*arguments, "--results-path", str(args.out)])
-    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
     started = time.time()
     with tempfile.TemporaryDirectory(prefix=".running-", dir=args.out) as running:
-        scorer = run_generate([*arguments, "--results-path", running])
+        generation.results_path = running
+        scorer = run_generate(generation)
         facts = {
             "checkpoint": str(checkpoint),
             "data": args.data,
@@ -192,9 +222,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     own = argv.index("--") if "--" in argv else len(argv)
     args = build_parser().parse_args(argv[:own])
     args.further = argv[own + 1 :]
-    for name in ("batch_size", "nbest"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: at least 1")
     if args.ema and any(word.startswith("--model-overrides") for word in args.further):
         raise UserError(
             "--ema and --model-overrides: leave --ema out and write 'use_ema': True among them"
@@ -204,8 +231,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def check_split(args: argparse.Namespace, samples: int) -> None:
     """UserError for a split without samples, or with too few batches for ``--shard``."""
-    from mt_fairseq.evaluation.merge import parse_shard
-
     if not samples:
         raise UserError(f"{args.data}: split {args.split} has no samples")
     batches = -(-samples // args.batch_size)
@@ -231,7 +256,7 @@ def main(argv: list[str] | None = None) -> int:
     quiet_libraries()
     from mt_fairseq.data.data_bin import DataBin
     from mt_fairseq.evaluation.merge import ANSWERS, PART
-    from mt_fairseq.evaluation.run_files import check_output
+    from mt_fairseq.evaluation.run_files import check_output, no_empty_folder
     from mt_fairseq.models.averaged import averaged_weights
     from mt_fairseq.models.checkpoint import find_and_read
 
@@ -246,8 +271,12 @@ def main(argv: list[str] | None = None) -> int:
     names = [SCORE, RESULTS, *scorer.submission_files, generated]
     if args.shard:
         names = [PART, ANSWERS, generated]
+    generation = generate_options(arguments)
     check_output(args.out, names, args.overwrite)
-    print(evaluate(args, checkpoint, state, arguments))
+    command = shlex.join([*arguments, "--results-path", str(args.out)])
+    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
+    with no_empty_folder(args.out):
+        print(evaluate(args, checkpoint, state, generation))
     written = [name for name in names if (args.out / name).is_file()]
     print(f"written to {args.out}: {', '.join(written)}")
     return 0

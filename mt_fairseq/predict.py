@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import Parser, positive_int
 from mt_fairseq.data.answers import shown_answer
 from mt_fairseq.errors import UserError, cli_entry
 from mt_fairseq.quiet import quiet_libraries
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mt_fairseq.models.hub import HubInterface
+    from mt_fairseq.models.hub_images import GivenImage, ImageInput
 
 EPILOG = """\
 What happens follows from the checkpoint's heads and the text:
@@ -34,7 +37,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.predict",
         description="Ask a trained model about pictures of your own.",
         epilog=EPILOG,
@@ -48,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--image", action="append", required=True, metavar="FILE", help="picture; repeat for more"
     )
     parser.add_argument("--text", required=True, help="question, caption, or caption with a mask")
-    parser.add_argument("--topk", type=int, default=5, help="answers to show (default: 5)")
+    parser.add_argument("--topk", type=positive_int, default=5, help="answers to show (default: 5)")
     parser.add_argument(
         "--ema", action="store_true", help="take the averaged weights that --store-ema kept"
     )
@@ -78,16 +81,18 @@ def choose(hub: HubInterface, text: str) -> str:
     )
 
 
-def predict(hub: HubInterface, action: str, images: list[str], text: str, topk: int) -> list[Any]:
-    """What the model says to each picture: ranked pairs, or a probability for "match".
+def predict(
+    hub: HubInterface, action: str, images: Sequence[ImageInput | GivenImage], text: str, topk: int
+) -> list[Any]:
+    """What the model says about each image: ranked pairs, or a probability for "match".
 
-    "classify_pair" takes its two pictures as one sample; UserError for another number of them.
+    "classify_pair" takes its two images as one sample; UserError for another number of them.
     """
     if action == "match":
         return list(hub.match(images, text))
     if action == "classify_pair":
         if len(images) != 2:
-            raise UserError(f"{len(images)} pictures: this checkpoint takes two, --image twice")
+            raise UserError(f"{len(images)} images: this checkpoint takes two, --image twice")
         left, right = images
         return [hub.classify_pair(left, right, text, topk=topk)]
     asks = {"answer": hub.answer, "classify": hub.classify, "fill_mask": hub.fill_mask}
@@ -112,15 +117,16 @@ def as_record(image: str, text: str, action: str, result: Any) -> dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    if args.topk < 1:
-        raise UserError(f"--topk {args.topk}: at least 1 answer must be shown")
     quiet_libraries()
-    from mt_fairseq.models.hub import HubInterface  # after the options, so that --help is quick
+    # after the options, so that --help is quick
+    from mt_fairseq.models.hub import HubInterface
+    from mt_fairseq.models.hub_images import take_image
 
+    images = [take_image(image, "--image") for image in args.image]
     hub = HubInterface.from_pretrained(args.checkpoint, ema=args.ema)
     move(hub, args.device)
     action = choose(hub, args.text)
-    results = predict(hub, action, args.image, args.text, args.topk)
+    results = predict(hub, action, images, args.text, args.topk)
     names = [", ".join(args.image)] if action == "classify_pair" else args.image
     for image, result in zip(names, results, strict=True):
         if args.json:

@@ -6,6 +6,7 @@ import argparse
 import textwrap
 from typing import Any
 
+from mt_fairseq.command_line import Parser, positive_int
 from mt_fairseq.errors import cli_entry
 from preprocess.datasets import READERS, Reader
 from preprocess.options import add_options
@@ -23,7 +24,7 @@ examples:
 
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line; nothing heavy is imported for it."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m preprocess",
         description="Turn the raw files of a dataset into a data-bin for training.",
         epilog=EPILOG,
@@ -43,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     inspect.add_argument("data_bin", metavar="DATA-BIN", help="data-bin folder")
     inspect.add_argument(
         "--sample",
-        type=int,
+        type=positive_int,
         metavar="N",
         help="write N samples with image, text and label, to look at",
     )

@@ -41,6 +41,7 @@ def build(args: argparse.Namespace) -> int:
     options = options_of(args)
     check_destination(options.dest, options.overwrite, options.resume, bool(options.shard))
     reader = READERS[options.dataset](Path(args.raw), args)
+    given = given_tokenizer(options)
     splits = chosen_splits(reader, options)
     say(f"reading the records of {', '.join(splits)} in {reader.raw}")
     if options.splits is None:
@@ -49,7 +50,7 @@ def build(args: argparse.Namespace) -> int:
     classes = classes_of(found, options)
     _warn(reader, splits, found, classes, options)
     labels = None if classes is None else label_lines(classes)
-    tokenizer = _tokenizer(reader, splits, found, options)
+    tokenizer = given or _trained_tokenizer(reader, splits, found, options)
     if found.doubtful:
         say("reading the records again: the tokenizer must judge texts without letters of ASCII")
         found = survey(reader, splits, options, tokenizer)
@@ -115,14 +116,21 @@ def _texts(reader: Reader, splits: list[str], found: Survey, cleaning: str | Non
             yield record.text
 
 
-def _tokenizer(reader: Reader, splits: list[str], found: Survey, options: Options) -> TextTokenizer:
+def given_tokenizer(options: Options) -> TextTokenizer | None:
+    """The tokenizer that ``--tokenizer`` names; None if one is to be trained on the texts."""
     if options.tokenizer == "sentencepiece":
-        say("training a SentencePiece tokenizer")
-    tokenizer = tokenizer_build.obtain(
-        options.tokenizer, _texts(reader, splits, found, options.clean_text), options.vocab_size
-    )
+        return None
+    return tokenizer_build.open_tokenizer(options.tokenizer)
+
+
+def _trained_tokenizer(
+    reader: Reader, splits: list[str], found: Survey, options: Options
+) -> TextTokenizer:
+    say("training a SentencePiece tokenizer")
+    texts = _texts(reader, splits, found, options.clean_text)
+    tokenizer = tokenizer_build.train_sentencepiece(texts, options.vocab_size)
     size = len(tokenizer.symbols)
-    if options.tokenizer == "sentencepiece" and size < options.vocab_size:
+    if size < options.vocab_size:
         say(f"the texts are enough for {size} symbols, not for --vocab-size {options.vocab_size}")
     return tokenizer
 

@@ -21,8 +21,6 @@ NAMED_FAULTS = 5
 
 def inspect(args: argparse.Namespace) -> int:
     """Print, verify, and write the page of ``--sample``."""
-    if args.sample is not None and args.sample < 1:
-        raise UserError(f"--sample {args.sample}: must be at least 1")
     data = DataBin(args.data_bin)
     # Files first: what stands in a damaged one is not worth printing.
     # A pack that is linked and gone is one line of its own, before all others.

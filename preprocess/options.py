@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.command_line import checked, parse_shard, positive_int
 from mt_fairseq.data.text_cleaning import CLEANINGS
 from mt_fairseq.errors import UserError
 
@@ -66,14 +66,14 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
     )
     text.add_argument(
         "--vocab-size",
-        type=int,
+        type=positive_int,
         default=VOCAB_SIZE,
         metavar="N",
         help=f"symbols of a trained tokenizer, special ones included ({VOCAB_SIZE})",
     )
     text.add_argument(
         "--max-text-len",
-        type=int,
+        type=positive_int,
         default=MAX_TEXT_LEN,
         metavar="N",
         help="count and report texts longer than this many tokens, <s> and </s> "
@@ -90,7 +90,7 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
     images = parser.add_argument_group("images")
     images.add_argument(
         "--resize",
-        type=int,
+        type=positive_int,
         metavar="S",
         help="shrink to shorter side S and store as JPEG; smaller pictures stay "
         "as they are (default: keep every file as it came)",
@@ -104,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
     )
     images.add_argument(
         "--images-per-pack",
-        type=int,
+        type=positive_int,
         default=IMAGES_PER_PACK,
         metavar="N",
         help=f"images in one pack file ({IMAGES_PER_PACK})",
@@ -112,13 +112,14 @@ def add_options(parser: argparse.ArgumentParser, has_answers: bool) -> None:
     work = parser.add_argument_group("work")
     work.add_argument(
         "--workers",
-        type=int,
+        type=positive_int,
         default=os.cpu_count() or 1,
         metavar="N",
         help="processes that read pictures (default: all cores); changes no byte",
     )
     work.add_argument(
         "--shard",
+        type=checked(parse_shard),
         metavar="I/N",
         help="write only the I-th of N parts of the image packs (I from 1); when all "
         "parts are in the same folder, run once with --resume and without --shard",
@@ -136,7 +137,7 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
     answers = parser.add_argument_group("answers")
     answers.add_argument(
         "--min-answer-count",
-        type=int,
+        type=positive_int,
         default=9,
         metavar="N",
         help="answers given to at least N questions become classes (9)",
@@ -151,13 +152,8 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
 
 def options_of(args: argparse.Namespace) -> Options:
     """Check the options against each other; UserError names the one that is wrong."""
-    for name in ("vocab_size", "workers", "max_text_len", "images_per_pack", "resize",
-                 "min_answer_count"):  # fmt: skip
-        value = getattr(args, name, None)
-        if value is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     if args.resume and args.overwrite:
-        raise UserError("--resume and --overwrite exclude each other")
+        raise UserError("give either --resume or --overwrite, not both")
     answer_list = getattr(args, "answer_list", None)
     return Options(
         dataset=args.dataset,
@@ -165,7 +161,7 @@ def options_of(args: argparse.Namespace) -> Options:
         tokenizer=args.tokenizer,
         vocab_size=args.vocab_size,
         workers=args.workers,
-        shard=_shard(args.shard),
+        shard=args.shard,
         resume=args.resume,
         overwrite=args.overwrite,
         skip_bad=args.on_error == "skip",
@@ -178,16 +174,6 @@ def options_of(args: argparse.Namespace) -> Options:
         clean_text=args.clean_text,
         images_per_pack=args.images_per_pack,
     )
-
-
-def _shard(text: str | None) -> tuple[int, int] | None:
-    """ "2/8" -> (2, 8)."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UserError(f"--shard {text}: write I/N with I from 1 to N, for example 1/4")
-    return int(match[1]), int(match[2])
 
 
 def deciding(options: Options) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from examples.albef.run import ENCODE, PRETRAIN
 from examples.demo.commands import SPLIT, Places, shown
 from examples.demo.stages import Runner, Stage
 from mt_fairseq.analysis.markdown import table
+from mt_fairseq.command_line import Parser, folder_to_write, natural_int, positive_int
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError, cli_entry
 
@@ -52,7 +53,7 @@ class Figures:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python examples/albef/ablation.py",
         description="Pre-train tiny ALBEFs with equal budgets, one objective more each.",
     )
@@ -60,23 +61,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--boxes", type=Path, help=f"expressions (default: {DEFAULT_BOXES} if it is there)"
     )
-    parser.add_argument("--out", type=Path, default=Path("ablation-out"), help="folder of the runs")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--updates", type=int, default=PRETRAIN.updates, help="of every row")
     parser.add_argument(
-        "--encoder-updates", type=int, default=ENCODE.updates, help="of what all rows start from"
+        "--out", type=folder_to_write, default=Path("ablation-out"), help="folder of the runs"
+    )
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--seeds", type=natural_int, nargs="+", default=[1])
+    parser.add_argument(
+        "--updates", type=positive_int, default=PRETRAIN.updates, help="of every row"
+    )
+    parser.add_argument(
+        "--encoder-updates",
+        type=positive_int,
+        default=ENCODE.updates,
+        help="of what all rows start from",
     )
     return parser.parse_args(argv)
 
 
 def check(args: argparse.Namespace) -> None:
     """UserError for what makes no ablation, before any work."""
-    for name in ("updates", "encoder_updates"):
-        if getattr(args, name) <= 0:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0")
-    if args.out.exists() and not args.out.is_dir():
-        raise UserError(f"--out {args.out} is a file; name a folder")
     if args.data == DEFAULT_DATA and not args.data.exists():
         raise UserError(f"{args.data}: no such data-bin; run examples/albef/run.py, or name one")
     if args.boxes is None and DEFAULT_BOXES.exists():

@@ -26,7 +26,8 @@ from examples.demo.report import Report, write_report
 from examples.demo.run import open_out
 from examples.demo.stages import Runner, Stage, clock
 from mt_fairseq.analysis.markdown import table
-from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.command_line import Parser, folder_to_write, positive_int
+from mt_fairseq.errors import cli_entry
 
 TASKS: dict[str, type[AlbefDemo]] = {
     kind.name: kind for kind in (AlbefRetrieval, GroundingDemo, AlbefSnliVe, AlbefNlvr2, AlbefVqa)
@@ -42,29 +43,23 @@ PRETRAIN = Training("albef_pretrain", "albef_pretrain", 600, 5e-4, MASKED)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python examples/albef/run.py",
         description="Pre-train, fine-tune and evaluate a tiny ALBEF from raw files.",
     )
-    parser.add_argument("--out", type=Path, default=Path("albef-out"), help="folder of the run")
+    parser.add_argument(
+        "--out", type=folder_to_write, default=Path("albef-out"), help="folder of the run"
+    )
     parser.add_argument(
         "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
     )
     parser.add_argument("--fresh", action="store_true", help="start over, removing --out")
     parser.add_argument(
-        "--pretraining-updates", type=int,
+        "--pretraining-updates", type=positive_int,
         help=f"of each of its parts (default: {ENCODE.updates}, then {PRETRAIN.updates})",
     )  # fmt: skip
-    parser.add_argument("--finetuning-updates", type=int, help="default: each task's own")
+    parser.add_argument("--finetuning-updates", type=positive_int, help="default: each task's own")
     return parser.parse_args(argv)
-
-
-def check(args: argparse.Namespace) -> None:
-    """UserError for numbers that train nothing."""
-    for name in ("pretraining_updates", "finetuning_updates"):
-        value = getattr(args, name)
-        if value is not None and value <= 0:
-            raise UserError(f"--{name.replace('_', '-')} {value}: must be above 0")
 
 
 def captions(runner: Runner, places: Places, settings: Settings) -> RawFolders:
@@ -137,7 +132,6 @@ def overview(reports: dict[str, Report]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    check(args)
     open_out(args.out, args.fresh)
     settings = Settings(finetuning_updates=args.finetuning_updates)
     places = Places(args.out)

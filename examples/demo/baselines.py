@@ -8,7 +8,6 @@ the ten answers.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
@@ -21,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from examples.demo.raw import read_vqa_split
 from examples.demo.samples import Samples
+from mt_fairseq.command_line import Parser
 from mt_fairseq.errors import cli_entry
 
 MAX_CLASSES = 300  # of the linear model; a real corpus has thousands, mostly rare
@@ -99,7 +99,7 @@ def interval(values: NDArray[np.float64], groups: Sequence[Hashable]) -> tuple[f
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo.baselines")
+    parser = Parser(prog="python -m examples.demo.baselines")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the VQA v2 JSON files")
     args = parser.parse_args(argv)
     train, test = (read_vqa_split(args.raw, part) for part in ("train2014", "val2014"))

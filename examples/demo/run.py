@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # to be run as a file
@@ -27,39 +28,49 @@ from examples.demo.retrieval import RetrievalDemo
 from examples.demo.snli_ve import SnliVeDemo
 from examples.demo.stages import Runner, clock, remove
 from examples.demo.vqa import VqaDemo
+from mt_fairseq.command_line import (
+    Parser,
+    existing_path,
+    folder_to_write,
+    natural_int,
+    positive_int,
+    positive_number,
+)
 from mt_fairseq.errors import UserError, cli_entry
 
 DEMOS: dict[str, type[Demo]] = {
     kind.name: kind for kind in (VqaDemo, SnliVeDemo, Nlvr2Demo, RetrievalDemo)
 }
-NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {  # settings, all above 0
-    "image_size": (int, "pixels of a picture's side"),
-    "batch_size": (int, "texts an update"),
-    "pretraining_updates": (int, "updates of pre-training"),
-    "pretraining_lr": (float, "its highest learning rate"),
-    "finetuning_updates": (int, "updates of the task"),
-    "finetuning_lr": (float, "its highest learning rate"),
-    "seed": (int, "of all trainings"),
+NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {
+    "image_size": (positive_int, "pixels of a picture's side"),
+    "batch_size": (positive_int, "texts an update"),
+    "pretraining_updates": (positive_int, "updates of pre-training"),
+    "pretraining_lr": (positive_number, "its highest learning rate"),
+    "finetuning_updates": (positive_int, "updates of the task"),
+    "finetuning_lr": (positive_number, "its highest learning rate"),
+    "seed": (natural_int, "of all trainings"),
 }
 USER_VOCAB_SIZE = 8000  # symbols for real text; the generated world has 80 words
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     default = Settings()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python examples/demo/run.py",
         description="Pre-train, fine-tune and evaluate a tiny ManagerTower from raw files.",
     )
     parser.add_argument("--task", choices=DEMOS, default=VqaDemo.name, help="default: vqa")
-    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder of the run")
-    parser.add_argument("--raw", type=Path, help="your own folder in VQA v2 format (vqa)")
+    parser.add_argument(
+        "--out", type=folder_to_write, default=Path("demo-out"), help="folder of the run"
+    )
+    parser.add_argument("--raw", type=existing_path, help="your own folder in VQA v2 format (vqa)")
     parser.add_argument("--fresh", action="store_true", help="start over, removing --out")
     for name, (kind, what) in NUMBERS.items():
         usual = getattr(default, name)
         told = f"{what} (default: {usual or 'of the task'})"
         parser.add_argument(_option(name), type=kind, default=usual, help=told)
     told = f"symbols of the tokenizer (default: {default.vocab_size}; {USER_VOCAB_SIZE} with --raw)"
-    parser.add_argument("--vocab-size", type=int, help=told)
+    parser.add_argument("--vocab-size", type=positive_int, help=told)
     return parser.parse_args(argv)
 
 
@@ -69,10 +80,6 @@ def _option(setting: str) -> str:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Checked settings; UserError names the option that is wrong."""
-    for name in NUMBERS:
-        value = getattr(args, name)
-        if value is not None and value <= 0:
-            raise UserError(f"{_option(name)} {value}: must be above 0")
     if args.raw and args.task != VqaDemo.name:
         raise UserError(
             f"--raw {args.raw}: goes with --task vqa; for your own files of {args.task} take the "
@@ -83,9 +90,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def open_out(out: Path, fresh: bool) -> None:
-    """Make or empty the folder; UserError if it is a file or holds anything but a run of ours."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; name a folder")
+    """Make or empty the folder; UserError if it holds anything but a run of ours."""
     ours = not out.exists() or not any(out.iterdir()) or (out / "stages").is_dir()
     if not ours:
         raise UserError(f"--out {out} holds other things than a run of this demonstration")

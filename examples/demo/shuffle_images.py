@@ -8,7 +8,6 @@ the same other picture; texts, answers and the image packs stay as they are (pac
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from mt_fairseq.command_line import Parser
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError, cli_entry
 
@@ -58,7 +58,7 @@ def shuffle_images(source: Path, dest: Path, split: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo.shuffle_images")
+    parser = Parser(prog="python -m examples.demo.shuffle_images")
     parser.add_argument("source", type=Path, help="data-bin")
     parser.add_argument("dest", type=Path, help="folder to make")
     parser.add_argument("--split", default="valid")

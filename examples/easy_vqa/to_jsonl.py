@@ -7,10 +7,10 @@ python examples/easy_vqa/to_jsonl.py EASY_VQA/data --out RAW
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+from mt_fairseq.command_line import Parser, folder_to_write
 from mt_fairseq.errors import UserError, cli_entry
 
 HELD_BACK = 10  # one picture in so many, the last ones, is for validation
@@ -41,9 +41,11 @@ def convert(data: Path, out: Path) -> dict[str, int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder easy_vqa/data of a checkout")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the JSON lines")
+    parser.add_argument(
+        "--out", type=folder_to_write, required=True, help="folder for the JSON lines"
+    )
     args = parser.parse_args(argv)
     for split, count in convert(args.data, args.out).items():
         print(f"{split}: {count} questions")

@@ -27,6 +27,13 @@ from examples.sweep.commands import (
     train_stage,
 )
 from examples.sweep.report import compare, credits_of_run, write_comparison
+from mt_fairseq.command_line import (
+    Parser,
+    folder_to_write,
+    natural_int,
+    positive_int,
+    positive_number,
+)
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError, cli_entry
 
@@ -34,31 +41,30 @@ DEFAULT_DATA = Path("demo-out/data-bin/vqa")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python examples/sweep/run.py",
         description="Train tiny models with equal budgets and compare them.",
     )
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="VQA data-bin")
-    parser.add_argument("--out", type=Path, default=Path("sweep-out"), help="folder of the sweep")
-    parser.add_argument("--updates", type=int, default=Budget.updates, help="of every run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument(
+        "--out", type=folder_to_write, default=Path("sweep-out"), help="folder of the sweep"
+    )
+    parser.add_argument("--updates", type=positive_int, default=Budget.updates, help="of every run")
+    parser.add_argument("--seeds", type=natural_int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(DEFAULT_MODELS))
-    parser.add_argument("--batch-size", type=int, default=Budget.batch_size)
-    parser.add_argument("--image-size", type=int, default=Budget.image_size, help="pixels")
-    parser.add_argument("--lr", type=float, default=Budget.lr, help="highest learning rate")
+    parser.add_argument("--batch-size", type=positive_int, default=Budget.batch_size)
+    parser.add_argument("--image-size", type=positive_int, default=Budget.image_size, help="pixels")
+    parser.add_argument(
+        "--lr", type=positive_number, default=Budget.lr, help="highest learning rate"
+    )
     return parser.parse_args(argv)
 
 
 def check(args: argparse.Namespace) -> None:
-    """UserError for numbers that make no sweep."""
-    for name in ("updates", "batch_size", "image_size", "lr"):
-        if getattr(args, name) <= 0:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0")
+    """UserError for lists that make no sweep."""
     for name in ("seeds", "models"):
         if len(set(getattr(args, name))) < len(getattr(args, name)):
             raise UserError(f"--{name} names one of them twice")
-    if args.out.exists() and not args.out.is_dir():
-        raise UserError(f"--out {args.out} is a file; name a folder")
 
 
 def open_questions(data: Path) -> DataBin:

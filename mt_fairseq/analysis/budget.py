@@ -24,6 +24,7 @@ from mt_fairseq.analysis.budget_tables import (
 from mt_fairseq.analysis.flops import Inputs
 from mt_fairseq.analysis.latency import BASELINE, LatencyRow, latency_rows, usable_device
 from mt_fairseq.analysis.markdown import table
+from mt_fairseq.command_line import natural_int
 from mt_fairseq.errors import UserError
 
 CONVENTIONS = """\
@@ -128,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency",
         metavar="ROUNDS",
-        type=int,
+        type=natural_int,
         default=0,
         help="also time one pair through the models of Table 6, so many times each (needs 10 GB)",
     )
@@ -141,8 +142,6 @@ def run(args: argparse.Namespace) -> int:
     Raises UserError if the JSON file has no folder to go to, or for a device or number of rounds
     that cannot be.
     """
-    if args.latency < 0:
-        raise UserError(f"--latency {args.latency}: a number of rounds, 0 for none")
     usable_device(args.device)
     if args.json and not args.json.absolute().parent.is_dir():
         raise UserError(f"--json {args.json}: no such folder")

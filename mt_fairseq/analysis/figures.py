@@ -130,12 +130,12 @@ class Output:
     """The files NAME.png, NAME.svg and NAME.csv of each figure, in one folder.
 
     Args:
-        folder: is made if need be.
+        folder: is made with the first file.
         names: of all figures to come.
         overwrite: replace files that are there.
 
     Raises:
-        UserError: a folder that can't be made, or files that are there already.
+        UserError: files that are there already.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], overwrite: bool) -> None:
@@ -146,10 +146,6 @@ class Output:
                 f"--out {folder}: holds {present[0]}.csv already; name another folder or add "
                 "--overwrite"
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
 
     def save_figure(self, name: str, figure: Figure) -> None:
         """Write NAME.png and NAME.svg."""

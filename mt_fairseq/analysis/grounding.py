@@ -24,11 +24,12 @@ from mt_fairseq.analysis.figures import (
 )
 from mt_fairseq.analysis.subjects import CHECKPOINT_HELP, add_output_arguments, model_name
 from mt_fairseq.analysis.tokens import readable_tokens
-from mt_fairseq.data.decode import decode_image
+from mt_fairseq.command_line import existing_path, positive_int
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.boxes import best_box, box_scores
 from mt_fairseq.models.grounding import MODES, heat_maps, map_layer
 from mt_fairseq.models.hub import HubInterface
+from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
 from mt_fairseq.modules.albef.gradcam import word_maps
 from mt_fairseq.predict import move
 
@@ -57,24 +58,28 @@ class Grounding:
 
 
 def ground(
-    hub: HubInterface, image: str | Path, text: str, mode: str = MODES[0], layer: int | None = None
+    hub: HubInterface,
+    image: ImageInput | GivenImage,
+    text: str,
+    mode: str = MODES[0],
+    layer: int | None = None,
 ) -> Grounding:
-    """Run one picture and one text; arguments as for ``models.grounding.map_layer``.
+    """Run one image and one text; arguments as for ``models.grounding.map_layer``.
 
-    Raises UserError for an unreadable picture, an empty text, or a model that has no such map.
+    Raises UserError for an unreadable image, an empty text, or a model that has no such map.
     """
+    given = take_image(image, "the image")
     model: Any = hub.model
     layer = map_layer(model, mode, layer)
     tokens = hub.encode(text)
-    pixels = hub.load_image(image)[None, None].to(hub.device)
+    pixels = hub.load_image(given)[None, None].to(hub.device)
     inputs = tokens[None].to(hub.device), pixels
     whole = heat_maps(model, *inputs, mode, layer)[0]
     words = []
     if mode == "itm":
         maps = word_maps(model.network, model.heads["itm"], *inputs, layer - 1)[0]
         words = list(zip(readable_tokens(hub, tokens), map(_array, maps), strict=True))
-    picture = decode_image(Path(image).read_bytes(), str(image), None)
-    return Grounding(np.asarray(picture), _array(whole), words, layer)
+    return Grounding(np.asarray(given.rgb()), _array(whole), words, layer)
 
 
 def _array(heat: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -165,7 +170,7 @@ def table_rows(label: str, found: Grounding) -> list[dict[str, Any]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("checkpoint", help=CHECKPOINT_HELP)
+    parser.add_argument("checkpoint", type=existing_path, help=CHECKPOINT_HELP)
     parser.add_argument("--image", required=True, metavar="FILE", help="the picture")
     parser.add_argument("--text", required=True, help="what is looked for")
     parser.add_argument(
@@ -183,7 +188,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "by the vision encoder (itc)",
     )
     parser.add_argument(
-        "--layer", type=int, help="from 1 (default: itm the middle of the fusion, itc the last)"
+        "--layer",
+        type=positive_int,
+        help="from 1 (default: itm the middle of the fusion, itc the last)",
     )
     parser.add_argument("--label", metavar="NAME", help="what the model is called")
     add_output_arguments(parser)
@@ -193,9 +200,10 @@ def run(args: argparse.Namespace) -> int:
     """Write grounding.png, .svg and .csv, and say which box was chosen; exit code 0."""
     output = Output(args.out, [NAME], args.overwrite)
     boxes = [parse_box(text) for text in args.box]
+    image = take_image(args.image, "--image")
     hub = HubInterface.from_pretrained(args.checkpoint)
     move(hub, args.device)
-    found = ground(hub, args.image, args.text, args.mode, args.layer)
+    found = ground(hub, image, args.text, args.mode, args.layer)
     label = args.label or model_name(hub.model)
     where = "fusion" if args.mode == "itm" else "vision"
     what = f"Grad-CAM of {args.mode}: {label}, {where} layer {found.layer}"

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mt_fairseq.analysis.passes import Pass, run_pairs
+from mt_fairseq.command_line import existing_path, folder_to_write, natural_int, positive_int
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset
 from mt_fairseq.data.transforms import build_transform
@@ -31,13 +32,14 @@ def add_split_arguments(parser: argparse.ArgumentParser, batch_size: int = 32) -
     parser.add_argument(
         "checkpoints",
         nargs="+",
+        type=existing_path,
         metavar="checkpoint",
         help=f"{CHECKPOINT_HELP}; several are drawn side by side",
     )
-    parser.add_argument("data", help="data-bin that `python -m preprocess` wrote")
+    parser.add_argument("data", type=existing_path, help="data-bin of `python -m preprocess`")
     parser.add_argument("--split", default="valid", help="split to read (default: valid)")
     parser.add_argument(
-        "--samples", type=int, metavar="N", help="N samples, evenly spread (default: all)"
+        "--samples", type=positive_int, metavar="N", help="N samples, evenly spread (default: all)"
     )
     parser.add_argument(
         "--label",
@@ -47,17 +49,21 @@ def add_split_arguments(parser: argparse.ArgumentParser, batch_size: int = 32) -
     )
     parser.add_argument(
         "--batch-size",
-        type=int,
+        type=positive_int,
         default=batch_size,
         help=f"samples a pass (default: {batch_size})",
     )
-    parser.add_argument("--num-workers", type=int, default=2, help="processes that read images")
+    parser.add_argument(
+        "--num-workers", type=natural_int, default=2, help="processes that read images"
+    )
     add_output_arguments(parser)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of all analyses that draw."""
-    parser.add_argument("--out", required=True, type=Path, help="folder for PNG, SVG and CSV")
+    parser.add_argument(
+        "--out", required=True, type=folder_to_write, help="folder for PNG, SVG and CSV"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace figures in --out")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
 

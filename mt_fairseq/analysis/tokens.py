@@ -15,7 +15,9 @@ from mt_fairseq.analysis.passes import Pass, run_pairs
 from mt_fairseq.analysis.subjects import CHECKPOINT_HELP, add_output_arguments, model_name
 from mt_fairseq.analysis.tokens_figure import TokenWeights, draw_image_weights, draw_text_weights
 from mt_fairseq.analysis.weights import check_managers, expert_names, token_weights
+from mt_fairseq.command_line import existing_path
 from mt_fairseq.models.hub import HubInterface
+from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
 from mt_fairseq.predict import move
 
 IMAGE_NAME, TEXT_NAME = "tokens-image", "tokens-text"
@@ -36,12 +38,14 @@ class Pair:
     result: Pass
 
 
-def run_pair(hub: HubInterface, image: Any, text: str, masked: bool = False) -> Pair:
-    """Run one picture (path, bytes or Pillow image) and one text.
+def run_pair(
+    hub: HubInterface, image: ImageInput | GivenImage, text: str, masked: bool = False
+) -> Pair:
+    """Run one image, of any kind that the Python interface takes, and one text.
 
     With ``masked``, the mask written in the text is the mask token.
 
-    Raises UserError for an unreadable picture or an empty text.
+    Raises UserError for an unreadable image or an empty text.
     """
     tokens, pixels = hub.encode(text, masked), hub.load_image(image)
     passes = run_pairs(hub.model, tokens[None].to(hub.device), pixels[None, None].to(hub.device))
@@ -105,7 +109,7 @@ def describe_pair(label: str, image: str, text: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("checkpoint", help=CHECKPOINT_HELP)
+    parser.add_argument("checkpoint", type=existing_path, help=CHECKPOINT_HELP)
     parser.add_argument("--image", required=True, metavar="FILE", help="the picture")
     parser.add_argument("--text", required=True, help="question or caption")
     parser.add_argument("--label", metavar="NAME", help="what the model is called")
@@ -115,9 +119,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write tokens-image and tokens-text as .png, .svg and .csv; exit code 0."""
     output = Output(args.out, [IMAGE_NAME, TEXT_NAME], args.overwrite)
+    image = take_image(args.image, "--image")
     hub = HubInterface.from_pretrained(args.checkpoint)
     move(hub, args.device)
-    found = pair_weights(hub, run_pair(hub, args.image, args.text))
+    found = pair_weights(hub, run_pair(hub, image, args.text))
     label = args.label or model_name(hub.model)
     caption = join_captions([describe_pair(label, args.image, args.text), NOTE])
     figures = {

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 
+from mt_fairseq.command_line import Parser
 from mt_fairseq.convert import cli_albef, cli_export, cli_huggingface, cli_official, cli_verify
 from mt_fairseq.errors import cli_entry
 from mt_fairseq.quiet import quiet_libraries
@@ -17,7 +18,7 @@ and no file is read but by torch's safe loader or as safetensors.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.convert",
         description="Bring weights in and out.",
         epilog=EPILOG,

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import existing_path, positive_int
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,9 +65,11 @@ def add_parser(commands: Any) -> None:
         help="hub name, local folder or data-bin with its tokenizer (default: bert-base-uncased)",
     )
     parser.add_argument(
-        "--labels", type=Path, help="for vqa: the closed list of answers, one a line; or a data-bin"
+        "--labels",
+        type=existing_path,
+        help="for vqa: the closed list of answers, one a line; or a data-bin",
     )
-    parser.add_argument("--heads", type=int, help="attention heads (default: width / 64)")
+    parser.add_argument("--heads", type=positive_int, help="attention heads (default: width / 64)")
     parser.add_argument(
         "--allow-leftovers", action="store_true", help="go on without tensors that have no place"
     )
@@ -129,8 +133,6 @@ def run(args: argparse.Namespace) -> int:
     from mt_fairseq.errors import UserError
     from mt_fairseq.tasks.task_state import TaskState
 
-    if args.heads is not None and args.heads < 1:
-        raise UserError(f"--heads {args.heads}: at least 1")
     check_out(args.out)
     state = read_albef(args.checkpoint)
     try:

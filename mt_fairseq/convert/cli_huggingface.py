@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.command_line import whole_number
+
 EPILOG = """\
 In: a local folder or a hub name with a BridgeTowerModel, ForMaskedLM, ForImageAndTextRetrieval or
 ForContrastiveLearning, and its tokenizer. Out: a BridgeTower checkpoint of fairseq's, or an
@@ -38,7 +40,10 @@ def add_parser(commands: Any) -> None:
         "--tokenizer", help="in: folder, data-bin or hub name (default: the model's own)"
     )
     parser.add_argument(
-        "--text-length", type=int, default=50, help="in: longest text in tokens (default: 50)"
+        "--text-length",
+        type=whole_number(3),
+        default=50,
+        help="in: longest text in tokens (default: 50)",
     )
     parser.add_argument(
         "--head",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import existing_path, positive_int, whole_number
 from mt_fairseq.convert.task_parts import TASKS
 
 if TYPE_CHECKING:
@@ -67,32 +68,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: roberta-base)",
     )
     parser.add_argument(
-        "--labels", help="answers, one a line in class order; or a data-bin (VQA needs it)"
+        "--labels",
+        type=existing_path,
+        help="answers, one a line in class order; or a data-bin (VQA needs it)",
     )
     parser.add_argument(
-        "--image-size", type=int, help="resolution in pixels (default: the position table's)"
+        "--image-size",
+        type=positive_int,
+        help="resolution in pixels (default: the position table's)",
     )
     parser.add_argument(
-        "--text-length", type=int, help="padded length of texts (default: the file's; 50)"
+        "--text-length",
+        type=whole_number(3),
+        help="padded length of texts (default: the file's; 50)",
     )
-    parser.add_argument("--heads", type=int, help="attention heads (default: width / 64)")
+    parser.add_argument("--heads", type=positive_int, help="attention heads (default: width / 64)")
     parser.add_argument(
         "--allow-leftovers", action="store_true", help="go on without tensors that have no place"
     )
 
 
 def options_of(args: argparse.Namespace) -> OfficialOptions:
-    """The parsed options; UserError for numbers that make no sense."""
-    from mt_fairseq.errors import UserError
-
-    for name, least in (("image_size", 1), ("text_length", 3), ("heads", 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise UserError(f"--{name.replace('_', '-')} {value}: at least {least}")
+    """The parsed options."""
     return OfficialOptions(
         task=args.task,
         tokenizer=args.tokenizer or OfficialOptions.tokenizer,
-        labels=args.labels,
+        labels=str(args.labels) if args.labels else None,
         image_size=args.image_size,
         text_length=args.text_length,
         heads=args.heads,

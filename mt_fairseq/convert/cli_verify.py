@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mt_fairseq.command_line import finite_number, natural_int, positive_int
 from mt_fairseq.convert import cli_official
 
 if TYPE_CHECKING:
@@ -49,9 +50,15 @@ def add_parser(commands: Any) -> None:
         "--out", type=Path, help=f"folder to keep {CONVERTED} and the results (default: none kept)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace results in --out")
-    parser.add_argument("--expect", type=float, help="score to compare with (default: the paper's)")
-    parser.add_argument("--batch-size", type=int, default=32, help="samples a batch (default: 32)")
-    parser.add_argument("--num-workers", type=int, default=2, help="processes that read images")
+    parser.add_argument(
+        "--expect", type=finite_number, help="score to compare with (default: the paper's)"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=32, help="samples a batch (default: 32)"
+    )
+    parser.add_argument(
+        "--num-workers", type=natural_int, default=2, help="processes that read images"
+    )
     parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     parser.add_argument("--fp16", action="store_true", help="compute in half precision")
     cli_official.add_options(parser)
@@ -112,7 +119,7 @@ def _prepare(args: argparse.Namespace, folder: Path) -> Path:
         return path
     options = cli_official.options_of(args)
     options = replace(
-        options, tokenizer=args.tokenizer or args.data, labels=args.labels or _labels(args.data)
+        options, tokenizer=args.tokenizer or args.data, labels=options.labels or _labels(args.data)
     )
     converted = folder / CONVERTED
     report, _ = cli_official.convert_official(path, converted, options)

@@ -1,18 +1,21 @@
-"""The one way from encoded bytes to an RGB image."""
+"""The one way from encoded bytes, or an image that Pillow has opened, to RGB."""
 
 from __future__ import annotations
 
 import io
 import warnings
 
+import numpy as np
 from PIL import Image
 
+from mt_fairseq.data.pixels import eight_bits
 from mt_fairseq.errors import UserError
 
 MAX_PIXELS = 100_000_000
 """Width times height that a header may announce (300 MB as RGB); more is taken for an attack."""
 
 ORIENTATION_TAG = 0x0112
+BITS_TAG = 0x0102  # of a sample, in TIFF
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,7 +33,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 def decode_image(data: bytes, name: str, min_side: int | None = None) -> Image.Image:
     """Decode any common picture to RGB as a person sees it.
 
-    EXIF rotation is applied, transparency is laid over white, 16-bit greyscale is scaled to 8.
+    EXIF rotation is applied, transparency is laid over white, greyscale of more than 8 bits is
+    brought to 8 (:mod:`mt_fairseq.data.pixels`).
 
     Args:
         data: encoded bytes (JPEG, PNG, WebP, ...).
@@ -38,16 +42,24 @@ def decode_image(data: bytes, name: str, min_side: int | None = None) -> Image.I
         min_side: lets the JPEG decoder give a smaller picture (1/2, 1/4 or 1/8), its shorter side
             not below this (pixels).
 
-    Errors: UserError for bytes that are empty, no image, cut off, or announce too many pixels.
+    Errors: UserError for bytes that are empty, no image, cut off, or announce too many pixels, and
+    for pixel values that have no known range.
     """
     if not data:
         raise UserError(f"{name}: the image file is empty")
-    image = _open(data, name)
+    return shown(_open(data, name), name, min_side)
+
+
+def shown(image: Image.Image, name: str, min_side: int | None = None) -> Image.Image:
+    """A Pillow image in RGB as a person sees it; arguments, result and errors of decode_image."""
+    _check_size(image, name)
     try:
         if min_side is not None and image.format == "JPEG":
             image.draft(None, _draft_size(image.size, min_side))
         image.load()
-        return to_rgb(_upright(image))
+        orientation = _orientation(image)
+        rgb = to_rgb(image)  # first, since a turned image no longer knows its format
+        return rgb if orientation == 1 else rgb.transpose(TURNS[orientation])
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except Exception as error:  # Pillow's plug-ins raise many kinds for damaged data
@@ -64,13 +76,19 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise UserError(f"{name}: not an image that Pillow can read") from error
     except Exception as error:  # as above
         raise UserError(f"{name}: not a readable image ({_reason(error)})") from error
+    _check_size(image, name)
+    return image
+
+
+def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
+    if not width * height:
+        raise UserError(f"{name}: {width}x{height}: the image has no pixels")
     if width * height > MAX_PIXELS:
         raise UserError(
             f"{name}: too many pixels ({width}x{height}, the limit is {MAX_PIXELS:,}); "
-            "shrink the picture first"
+            "shrink the image first"
         )
-    return image
 
 
 def _reason(error: Exception) -> str:
@@ -101,21 +119,16 @@ def _orientation(image: Image.Image) -> int:
     return found if found in TURNS else 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation."""
-    orientation = _orientation(image)
-    return image if orientation == 1 else image.transpose(TURNS[orientation])
-
-
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any Pillow mode to RGB; transparent parts become white."""
+    """Convert any Pillow mode to RGB; transparent parts become white.
+
+    Raises UserError for pixel values that have no known range.
+    """
     mode = image.mode
     if mode == "RGB" and "transparency" not in image.info:
         return image
-    if mode.startswith("I"):
-        return _sixteen_bit(image).convert("RGB")
-    if mode == "F":
-        raise UserError("pixels are floating-point numbers; save the picture with 8 bits")
+    if mode.startswith("I") or mode == "F":
+        return _deep_grey(image).convert("RGB")
     if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         if mode == "La":
             image = image.convert("LA")
@@ -125,9 +138,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _sixteen_bit(image: Image.Image) -> Image.Image:
-    """Greyscale with 16 bits a pixel to 8 bits (Pillow's own conversion would clip to white)."""
-    import numpy as np
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Greyscale of 16 or 32 bits in 8 bits (Pillow's own conversion would clip to white)."""
+    values = np.asarray(image)
+    grey = (values >> 4).astype(np.uint8) if _has_twelve_bits(image) else eight_bits(values)
+    if "transparency" in image.info:
+        grey = np.where(values == image.info["transparency"], np.uint8(255), grey)
+    return Image.fromarray(grey)
 
-    values = np.asarray(image).astype(np.int64).clip(0, 65535)
-    return Image.fromarray((values >> 8).astype(np.uint8))
+
+def _has_twelve_bits(image: Image.Image) -> bool:
+    """Whether the header tells of values up to 4095, as TIFF's can."""
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(BITS_TAG) == (12,)

@@ -195,10 +195,8 @@ def is_data_bin_tokenizer(folder: Path) -> bool:
         return False
 
 
-def obtain(spec: str, texts: Iterable[str], vocab_size: int) -> TextTokenizer:
-    """Follow ``--tokenizer``: "sentencepiece", another data-bin, a local folder, or a hub name."""
-    if spec == "sentencepiece":
-        return train_sentencepiece(texts, vocab_size)
+def open_tokenizer(spec: str) -> TextTokenizer:
+    """The tokenizer of a data-bin, a local folder, or a hub name; errors of from_transformers."""
     if is_data_bin_tokenizer(Path(spec)):
         return TextTokenizer.load(spec)
     return from_transformers(spec)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mt_fairseq.command_line import Parser, whole_number
 from mt_fairseq.errors import cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
@@ -23,7 +24,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.demo",
         description="Try a trained model on pictures of your own, on a local web page.",
         epilog=EPILOG,
@@ -41,7 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
     parser.add_argument(
-        "--port", type=int, default=7860, help="port (default: 7860; 0: any free one)"
+        "--port",
+        type=whole_number(0, 65535),
+        default=7860,
+        help="port (default: 7860; 0: any free one)",
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     return parser

@@ -23,6 +23,7 @@ from mt_fairseq.errors import UserError
 logger = logging.getLogger(__name__)
 
 MOST_TEXT = 100_000  # bytes of a question
+MOST_DIGITS = 20  # of a length
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -128,14 +129,16 @@ class Handler(BaseHTTPRequestHandler):
         try:
             content = json.loads(self._body(MOST_TEXT))
             skill, picture, text = (content[key] for key in ("skill", "picture", "text"))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "not a question of the page") from error
-        return str(skill), str(picture), str(text)
+        if not (isinstance(skill, str) and isinstance(picture, str) and isinstance(text, str)):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "skill, picture and text must be strings")
+        return skill, picture, text
 
     def _body(self, most: int) -> bytes:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "the length is missing")
+        if not (length.isascii() and length.isdigit() and len(length) < MOST_DIGITS):
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "the length is missing or not a number")
         if int(length) > most:
             self.close_connection = True
             raise Refusal(

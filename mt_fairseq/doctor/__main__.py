@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mt_fairseq.command_line import Parser
 from mt_fairseq.doctor import installation
 from mt_fairseq.doctor.findings import FAIL, WARN, Finding, run_checks
 from mt_fairseq.errors import UserError, cli_entry
@@ -22,7 +23,7 @@ The exit code is 1 if anything has failed, 0 otherwise; warnings don't count.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.doctor",
         description="Check the installation, a checkpoint, a data-bin, and whether these two fit.",
         epilog=EPILOG,

@@ -12,19 +12,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mt_fairseq.doctor.findings import FAIL, OK, WARN, Check, Finding
+from mt_fairseq.errors import FAIRSEQ, INSTALL_FAIRSEQ
 
 MINIMUM = {
     "torch": (2, 6),
     "transformers": (5, 20),
     "numpy": (1, 26),
     "h5py": (3, 8),
-    "Pillow": (10, 3),
+    "pillow": (10, 3),
     "sentencepiece": (0, 2),
     "safetensors": (0, 4),
+    "matplotlib": (3, 9),
+    "tensorboard": (2, 14),
+    "tqdm": (4, 64),
+    # fairseq's, which is installed without its requirements
+    "bitarray": (2,),
+    "cffi": (1, 15),
+    "cython": (3,),
+    "hydra-core": (1, 3, 2),
+    "omegaconf": (2, 3, 0),
+    "packaging": (22,),
+    "regex": (2022, 1, 18),
+    "sacrebleu": (1, 4, 12),
+    "scikit-learn": (1, 2),
 }
-IMPORT_NAMES = {"Pillow": "PIL"}
-INSTALL = "python -m pip install -c constraints.txt --no-build-isolation"
-FAIRSEQ = "fairseq-fixed==0.12.3.1"
+IMPORT_NAMES = {
+    "pillow": "PIL",
+    "cython": "Cython",
+    "hydra-core": "hydra",
+    "scikit-learn": "sklearn",
+}
+INSTALL = "python -m pip install -c constraints.txt"
 EXTENSIONS = (
     "fairseq.data.data_utils_fast",
     "fairseq.data.token_block_utils_fast",
@@ -68,12 +86,12 @@ def packages() -> Iterator[Finding]:
 
 def fairseq() -> Iterator[Finding]:
     if importlib.util.find_spec("fairseq") is None:
-        yield Finding(FAIL, f"fairseq: not installed; {INSTALL} {FAIRSEQ}")
+        yield Finding(FAIL, f"fairseq: not installed; {INSTALL_FAIRSEQ}")
         return
     try:
         version = importlib.metadata.version("fairseq-fixed")
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(FAIL, f"fairseq: not the maintained build; {INSTALL} {FAIRSEQ}")
+        yield Finding(FAIL, f"fairseq: not the maintained build; {INSTALL_FAIRSEQ}")
         return
     if f"fairseq-fixed=={version}" != FAIRSEQ:
         yield Finding(WARN, f"fairseq-fixed {version}: tested with {FAIRSEQ}")
@@ -89,11 +107,35 @@ def compiled_extensions() -> Iterator[Finding]:
             reason = "not compiled" if isinstance(error, ModuleNotFoundError) else str(error)
             yield Finding(
                 FAIL,
-                f"{name}: {reason}; with a C++ compiler, {INSTALL} --no-cache-dir "
-                f"--force-reinstall --no-deps {FAIRSEQ}",
+                f"{name}: {reason}; with a C++ compiler, {INSTALL_FAIRSEQ} --no-cache-dir "
+                "--force-reinstall",
             )
         else:
             yield Finding(OK, f"compiled extension {name}")
+
+
+def torchaudio() -> Iterator[Finding]:
+    """fairseq names it as a requirement; nothing here uses it, so it may be absent."""
+    if importlib.util.find_spec("torchaudio") is None:
+        return
+    try:
+        importlib.import_module("torchaudio")
+    except Exception as error:  # OSError for a library that is missing, RuntimeError for its CUDA
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        yield Finding(
+            FAIL,
+            f"torchaudio: can't be loaded beside this torch ({reason}), and transformers imports "
+            "it wherever it is; nothing here needs it: python -m pip uninstall torchaudio",
+        )
+    else:
+        yield Finding(OK, "torchaudio can be loaded")
+
+
+def transformers_models() -> Iterator[Finding]:
+    """transformers imports a model's files when it is asked for; exported folders need them."""
+    # attributes of the package itself, as a user imports them
+    getattr(importlib.import_module("transformers"), "BridgeTowerModel")  # noqa: B009
+    yield Finding(OK, "transformers' models can be imported")
 
 
 def shadowed_packages() -> Iterator[Finding]:
@@ -165,6 +207,8 @@ CHECKS: tuple[Check, ...] = (
     packages,
     fairseq,
     compiled_extensions,
+    torchaudio,
+    transformers_models,
     shadowed_packages,
     devices,
     plug_in,

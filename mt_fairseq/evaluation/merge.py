@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.command_line import Parser, existing_path, parse_shard
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.files import read_json, write_json, write_text
 from mt_fairseq.errors import UserError
@@ -26,14 +27,6 @@ example, the first two lines on two machines:
   python -m mt_fairseq.evaluate checkpoints/coco data-bin/coco --shard 2/2 --out part2
   python -m mt_fairseq.evaluate merge part1 part2 --out results/coco
 """
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """``"1/4"`` -> (1, 4); UserError for anything else."""
-    number, slash, count = text.partition("/")
-    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
-        return int(number), int(count)
-    raise UserError(f"--shard {text}: write I/N with I from 1 to N, for example 1/4")
 
 
 def write_part(
@@ -118,13 +111,15 @@ def scorer_over(parts: list[dict[str, Any]]) -> TaskScorer:
 
 def main(argv: list[str]) -> int:
     """Run the command; UserError for parts that don't belong together."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.evaluate merge",
         description="Join what several processes answered into one result.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("parts", type=Path, nargs="+", metavar="PART", help="folder of a part")
+    parser.add_argument(
+        "parts", type=existing_path, nargs="+", metavar="PART", help="folder of a part"
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results in --out")
     args = parser.parse_args(argv)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,17 @@ def check_output(folder: Path, names: list[str], overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {folder}: can't be made ({error.strerror})") from error
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Where the work fails that would have filled a new folder, the folder goes as well."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # not if it holds anything
+        raise
 
 
 def write_run(

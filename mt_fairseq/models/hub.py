@@ -1,7 +1,8 @@
-"""Trained models on pictures and texts of one's own: ``ManagerTower.from_pretrained(...)``."""
+"""Trained models on your own images and texts: ``ManagerTower.from_pretrained(...)``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,16 +10,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from mt_fairseq.data.decode import decode_image, to_rgb
-from mt_fairseq.data.text_check import text_fault
 from mt_fairseq.data.text_cleaning import cleaned
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
-from mt_fairseq.models.hub_inputs import Picture, Pictures, paired
+from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
+from mt_fairseq.models.hub_inputs import ImageInputs, check_text, check_topk, paired
 from mt_fairseq.models.matching import MATCH
 
 Ranked = list[tuple[str, float]]
@@ -29,6 +28,12 @@ BATCH = 32  # pairs a forward pass, which bounds memory however many are asked f
 
 class HubInterface(nn.Module):
     """A model with its tokenizer, labels and image transform, from a checkpoint alone.
+
+    An image is a path, encoded bytes, a file opened with 'rb', a Pillow image, a NumPy array
+    (H, W, C) or a tensor (C, H, W), where C is 3 for RGB, 4 for RGBA, 1 for grey; grey ones may
+    leave it out. Pixels are whole numbers from 0 to 255, or floats from 0 to 1. Every method raises
+    UserError for other inputs, a missing or damaged file, an empty text, lists that are empty or of
+    different lengths, and a ``topk`` below 1; one above the number of classes gives them all.
 
     Attributes:
         family: beginning of the registered names of the models that the class loads.
@@ -53,6 +58,8 @@ class HubInterface(nn.Module):
         With ``ema``, the moving average of its weights, which ``--store-ema`` kept. Raises
         UserError if it is missing, damaged, of another family of models or without an average.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise UserError(f"{path!r:.80} is not a path: name a checkpoint or its folder")
         checkpoint = load_checkpoint(path, ema)
         name = str(checkpoint.cfg.model._name)
         if not name.startswith(cls.family):
@@ -70,14 +77,15 @@ class HubInterface(nn.Module):
 
     # --- what one asks of it ---
 
-    def answer(self, image: Pictures, question: str | Sequence[str], topk: int = 5) -> Any:
+    def answer(self, image: ImageInputs, question: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` best answers with their probabilities: ``[("2", 0.91), ...]``.
 
         The probability of each answer is its own (a sigmoid): they need not sum to one; those of
-        ALBEF's decoder sum to one over the answers that it ranked. Lists of pictures, questions or
+        ALBEF's decoder sum to one over the answers that it ranked. Lists of images, questions or
         both (a single one goes with all of the others) give a list of such lists. Raises UserError
         if the checkpoint has no VQA head.
         """
+        topk = check_topk(topk)
         if "answers" in self.model.heads:
             return self._ranked_answers(image, question, topk)
         images, questions, single = paired(image, question)
@@ -85,14 +93,14 @@ class HubInterface(nn.Module):
         best = [self._rank(row.sigmoid(), self.task.labels, topk) for row in logits]
         return best[0] if single else best
 
-    def _ranked_answers(self, image: Pictures, question: str | Sequence[str], topk: int) -> Any:
+    def _ranked_answers(self, image: ImageInputs, question: str | Sequence[str], topk: int) -> Any:
         images, texts, single = paired(image, question)
+        tokens = [self.encode(text) for text in texts]
         best: list[Ranked] = []
         for start in range(0, len(texts), BATCH):
             part = slice(start, start + BATCH)
-            tokens = self._pad([self.encode(text) for text in texts[part]])
             classes, scores = self.model.rank_answers(
-                tokens.to(self.device),
+                self._pad(tokens[part]).to(self.device),
                 self._stack([images[part]]).to(self.device),
                 self.task.candidates(),
                 max(topk, self.task.cfg.rank_top_k),
@@ -103,34 +111,38 @@ class HubInterface(nn.Module):
                 best.append(list(zip(answers, values, strict=True))[:topk])
         return best[0] if single else best
 
-    def classify(self, image: Pictures, text: str | Sequence[str], topk: int = 5) -> Any:
+    def classify(self, image: ImageInputs, text: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` likeliest classes: ``[("entailment", 0.8), ("neutral", 0.1), ...]``.
 
-        For SNLI-VE and classes of one's own, whose probabilities sum to one. A list of lists for
+        For SNLI-VE and your own classes, whose probabilities sum to one. A list of lists for
         lists. Raises UserError if the checkpoint has no such head.
         """
+        topk = check_topk(topk)
         images, texts, single = paired(image, text)
         return self._classes("snli_ve", [images], texts, single, topk)
 
     def classify_pair(
-        self, left: Pictures, right: Pictures, text: str | Sequence[str], topk: int = 5
+        self, left: ImageInputs, right: ImageInputs, text: str | Sequence[str], topk: int = 5
     ) -> Any:
-        """As ``classify`` for a text about two pictures (NLVR2)."""
+        """As ``classify`` for a text about two images (NLVR2)."""
+        topk = check_topk(topk)
         lefts, texts, single = paired(left, text)
         rights, texts, alone = paired(right, texts[0] if single else texts)
         if len(lefts) != len(rights):
-            raise UserError(f"{len(lefts)} left and {len(rights)} right pictures: give as many")
+            raise UserError(
+                f"{len(lefts)} left and {len(rights)} right images: give the same number of each"
+            )
         return self._classes("nlvr2", [lefts, rights], texts, single and alone, topk)
 
     def _classes(
-        self, head: str, images: list[list[Picture]], texts: list[str], single: bool, topk: int
+        self, head: str, images: list[list[GivenImage]], texts: list[str], single: bool, topk: int
     ) -> Any:
         logits = self._logits(head, images, texts)
         best = [self._rank(row.softmax(dim=-1), self.task.labels, topk) for row in logits]
         return best[0] if single else best
 
-    def match(self, image: Pictures, text: str | Sequence[str]) -> Any:
-        """The probability that text and picture belong together; a list for lists.
+    def match(self, image: ImageInputs, text: str | Sequence[str]) -> Any:
+        """The probability that text and image belong together; a list for lists.
 
         Raises UserError if the checkpoint has no image-text matching head.
         """
@@ -139,12 +151,13 @@ class HubInterface(nn.Module):
         matches = logits.softmax(dim=-1)[:, MATCH].tolist()
         return matches[0] if single else matches
 
-    def fill_mask(self, image: Pictures, text: str | Sequence[str], topk: int = 5) -> Any:
+    def fill_mask(self, image: ImageInputs, text: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` best tokens for the one mask in the text with their probabilities.
 
         The mask is written as the tokenizer writes it (``mask_token``), or as ``<mask>``. A list of
         lists for lists. Raises UserError without an MLM head, or not exactly one mask in a text.
         """
+        topk = check_topk(topk)
         images, texts, single = paired(image, text)
         logits = self._logits("mlm", [images], texts, masked=True)
         symbols = self.task.tokenizer.symbols
@@ -163,9 +176,7 @@ class HubInterface(nn.Module):
 
         With ``masked``, the mask written in the text becomes the mask token.
         """
-        reason = text_fault(text)
-        if reason:
-            raise UserError(f"{text!r} {reason}")
+        text = check_text(text)
         words = self._encode_masked(text) if masked else self._words(text)
         if not words:
             raise UserError(f"{text!r} is an empty text")
@@ -192,28 +203,17 @@ class HubInterface(nn.Module):
             raise UserError(f"the mask lies beyond the model's {self.task.text_limit} tokens")
         return words
 
-    def load_image(self, image: Picture) -> Tensor:
-        """A path, encoded bytes or a Pillow image -> (3, H, W) uint8, transformed as in evaluation.
-
-        Raises UserError if it is missing or no image.
-        """
-        if isinstance(image, Image.Image):
-            picture = to_rgb(ImageOps.exif_transpose(image))
-        elif isinstance(image, bytes):
-            picture = decode_image(image, "the given bytes", self.transform.min_side)
-        else:
-            try:
-                data = Path(image).read_bytes()
-            except OSError as error:
-                raise UserError(f"{image}: can't be read ({error.strerror})") from error
-            picture = decode_image(data, str(image), self.transform.min_side)
-        return self.transform(picture, np.random.default_rng(0))  # draws nothing in evaluation
+    def load_image(self, image: ImageInput | GivenImage) -> Tensor:
+        """An image of any kind -> (3, H, W) uint8, transformed as in evaluation."""
+        given = take_image(image, "the image")
+        rng = np.random.default_rng(0)  # evaluation draws nothing
+        return self.transform(given.rgb(self.transform.min_side), rng)
 
     # --- the forward pass ---
 
     @torch.no_grad()
     def _logits(
-        self, head: str, images: list[list[Picture]], texts: list[str], masked: bool = False
+        self, head: str, images: list[list[GivenImage]], texts: list[str], masked: bool = False
     ) -> Tensor:
         """Logits (B, C) in float32 on the CPU; ``images`` holds a list for every place of a sample.
 
@@ -242,13 +242,13 @@ class HubInterface(nn.Module):
         pad = self.task.source_dictionary.pad()
         return nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=pad)
 
-    def _stack(self, images: list[list[Picture]]) -> Tensor:
-        """(B, n, 3, H, W) uint8; a picture that comes many times is decoded once."""
+    def _stack(self, images: list[list[GivenImage]]) -> Tensor:
+        """(B, n, 3, H, W) uint8; an image that comes many times is decoded once."""
         done: dict[int, Tensor] = {}
         for image in chain(*images):
-            if id(image) not in done:
-                done[id(image)] = self.load_image(image)
-        columns = [torch.stack([done[id(image)] for image in column]) for column in images]
+            if id(image.source) not in done:
+                done[id(image.source)] = self.load_image(image)
+        columns = [torch.stack([done[id(image.source)] for image in column]) for column in images]
         return torch.stack(columns, dim=1)
 
     @staticmethod

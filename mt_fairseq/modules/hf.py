@@ -1,48 +1,39 @@
-"""The one place that imports transformers.
-
-fairseq requires torchaudio, whose published build cannot be loaded beside a torch without CUDA;
-transformers 5 imports it wherever it is installed. Nothing here handles audio, so a torchaudio
-that cannot be loaded is declared absent before transformers looks.
-"""
+"""The one place that imports transformers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transformers import utils
+from mt_fairseq.errors import UserError
 
-
-def _hide_broken_torchaudio() -> None:
-    try:
-        import torchaudio  # type: ignore[import-untyped]  # noqa: F401
-    except (ImportError, OSError):
-        utils.is_torchaudio_available = lambda: False
-
-
-_hide_broken_torchaudio()
-
-from transformers import (  # noqa: E402
-    AutoConfig,
-    BertConfig,
-    BertForMaskedLM,
-    BertModel,
-    BridgeTowerConfig,
-    BridgeTowerForContrastiveLearning,
-    BridgeTowerForImageAndTextRetrieval,
-    BridgeTowerForMaskedLM,
-    BridgeTowerModel,
-    CLIPConfig,
-    CLIPModel,
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    PretrainedConfig,
-    RobertaConfig,
-    RobertaModel,
-    ViTConfig,
-    ViTModel,
-)
-from transformers.utils import cached_file  # noqa: E402
+try:
+    from transformers import (
+        AutoConfig,
+        BertConfig,
+        BertForMaskedLM,
+        BertModel,
+        BridgeTowerConfig,
+        BridgeTowerForContrastiveLearning,
+        BridgeTowerForImageAndTextRetrieval,
+        BridgeTowerForMaskedLM,
+        BridgeTowerModel,
+        CLIPConfig,
+        CLIPModel,
+        CLIPVisionConfig,
+        CLIPVisionModel,
+        PretrainedConfig,
+        RobertaConfig,
+        RobertaModel,
+        ViTConfig,
+        ViTModel,
+        utils,
+    )
+    from transformers.utils import cached_file
+except (ImportError, OSError, RuntimeError) as error:  # it imports others, torchaudio for one
+    raise UserError(
+        f"transformers can't be imported ({error}): python -m mt_fairseq.doctor says why"
+    ) from error
 
 __all__ = [
     "AutoConfig",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.command_line import Parser, positive_int, positive_number
+from mt_fairseq.errors import cli_entry
 from mt_fairseq.quiet import quiet_libraries
 
 EPILOG = """\
@@ -19,7 +20,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mt_fairseq.plan",
         description="Micro-batch, accumulation, updates, memory and time of a training run.",
         epilog=EPILOG,
@@ -27,16 +28,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", metavar="CONFIG", help="the recipe")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of it")
-    parser.add_argument("--gpus", type=int, required=True, help="GPUs, all nodes together")
+    parser.add_argument("--gpus", type=positive_int, required=True, help="GPUs, all nodes together")
     parser.add_argument(
-        "--memory", type=float, required=True, metavar="GB", help="of each GPU, in 10^9 bytes"
+        "--memory",
+        type=positive_number,
+        required=True,
+        metavar="GB",
+        help="of each GPU, in 10^9 bytes",
     )
     parser.add_argument(
-        "--samples", type=int, help="training samples, where the recipe names no data-bin"
+        "--samples", type=positive_int, help="training samples, where the recipe names no data-bin"
     )
     parser.add_argument(
         "--tflops",
-        type=float,
+        type=positive_number,
         default=100.0,
         help="what a GPU sustains, in 10^12 operations a second (default: 100, about a third of an "
         "A100's peak in bfloat16)",
@@ -46,10 +51,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_intermixed_args(argv)
-    for name in ("gpus", "memory", "samples", "tflops"):
-        value = getattr(args, name)
-        if value is not None and value <= 0:
-            raise UserError(f"--{name} {value:g}: more than 0")
     quiet_libraries()
     from mt_fairseq.plan.memory import GB
     from mt_fairseq.plan.planner import make_other_plan, make_plan, read_data

@@ -88,7 +88,7 @@ def test_every_task_starts_from_a_pre_trained_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", [main, ablation.main])
 def test_mistakes_come_before_any_work(script: object, tmp_path: Path) -> None:
     option = "--updates" if script is ablation.main else "--pretraining-updates"
-    with pytest.raises(UserError, match=f"{option} 0: must be above 0"):
+    with pytest.raises(UserError, match=f"{option} 0: must be at least 1"):
         script([option, "0", "--out", str(tmp_path / "out")])  # type: ignore[operator]
     assert not (tmp_path / "out").exists()
 

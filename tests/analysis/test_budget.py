@@ -124,12 +124,11 @@ def test_readme_shows_what_the_command_prints(printed: str) -> None:
     assert printed in text
 
 
-def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         main(["budget", "--json", str(tmp_path / "none" / "x.json")])
-    with pytest.raises(SystemExit):
+    with pytest.raises(UserError, match="invalid choice: 'budgets'"):
         main(["budgets"])
-    assert "invalid choice" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_latency_is_the_median_of_ratios_within_a_round() -> None:
@@ -148,7 +147,7 @@ def test_latency_is_the_median_of_ratios_within_a_round() -> None:
     ("options", "message"),
     [
         (["--device", "nowhere"], "--device nowhere: not usable here"),
-        (["--latency", "-1"], "--latency -1: a number of rounds"),
+        (["--latency", "-1"], "--latency -1: must be at least 0"),
     ],
 )
 def test_what_cannot_be_timed_is_said_first(options: list[str], message: str) -> None:

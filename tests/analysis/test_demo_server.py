@@ -140,6 +140,26 @@ def test_bad_requests_are_refused_in_words(port: int, data: bytes) -> None:
     assert send(port, "POST", "/none", b"x")[0] == 404
 
 
+def test_questions_hold_texts_alone(port: int, data: bytes) -> None:
+    """Nothing is turned into a text: null was asked as "None"."""
+    key = send(port, "POST", "/pictures", data)[1]["id"]
+    for text in (None, 5, ["a square"]):
+        question = json.dumps({"skill": "match", "picture": key, "text": text})
+        status, content, _ = send(port, "POST", "/ask", question)
+        assert status == 400 and "must be strings" in content["error"]
+    question = json.dumps({"skill": "match", "picture": key, "text": "half \ud800"})
+    status, content, _ = send(port, "POST", "/ask", question)
+    assert status == 400 and "half a character" in content["error"]
+    status, content, _ = send(port, "POST", "/ask", "[" * 50_000)
+    assert status == 400 and "not a question" in content["error"]
+
+
+@pytest.mark.parametrize("length", ["²", "x", "-1", "9" * 5000])
+def test_lengths_that_are_no_numbers(port: int, length: str) -> None:
+    status, content, _ = send(port, "POST", "/ask", b"", Content_Length=length)
+    assert status == 411 and "not a number" in content["error"]
+
+
 def test_too_long_uploads_are_refused_unread(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         head = f"POST /pictures HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MOST_BYTES + 1}"

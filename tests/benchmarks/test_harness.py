@@ -67,7 +67,7 @@ def test_json_and_table(trivial: str, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_rounds_are_the_users(trivial: str, tmp_path: Path) -> None:
     main([trivial, "--rounds", "5", "--json", str(tmp_path / "out.json")])
     assert len(json.loads((tmp_path / "out.json").read_text())["runs"]["sum"]) == 5
-    with pytest.raises(UserError, match="at least one round"):
+    with pytest.raises(UserError, match="--rounds 0: must be at least 1"):
         main([trivial, "--rounds", "0"])
 
 

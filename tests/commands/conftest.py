@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mt_fairseq import evaluate
 from tests import support
 
 SIZES = {"train": 12, "valid": 9, "test": 5}
@@ -73,3 +74,15 @@ def pretrained_checkpoint(picture_bin: Path, tmp_path_factory: pytest.TempPathFa
         picture_bin, tmp_path_factory.mktemp("pretrained"),
         "--task", "vlp_mlm_itm", "--criterion", "mlm_itm",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def vqa_results(
+    vqa_checkpoint: Path, question_bin: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What ``python -m mt_fairseq.evaluate`` wrote."""
+    out = tmp_path_factory.mktemp("results") / "vqa"
+    assert not evaluate.main(
+        [str(vqa_checkpoint), str(question_bin), "--out", str(out), "--cpu", "--num-workers", "0"]
+    )
+    return out

@@ -193,7 +193,7 @@ def test_wrong_options(runs: tuple[Path, Path], vqa_bin: Path, tmp_path: Path) -
         (["--page", str(tmp_path / "none" / "page.html")], "there is no folder"),
         (["--page", page, "--data", str(tmp_path)], "no data-bin"),
         (["--page", page, "--data", str(vqa_bin)], "none of the results' pictures"),
-        (["--limit", "0"], "--limit 0: at least 1"),
+        (["--limit", "0"], "--limit 0: must be at least 1"),
     ):
         with pytest.raises(UserError, match=message):
             compare.main([*both, *more])

@@ -152,9 +152,9 @@ def test_wrong_pictures_and_texts(vqa, pictures, tmp_path):
             vqa.answer(pictures[0], text)
     with pytest.raises(UserError, match="None is not text"):
         vqa.answer(pictures[0], [None])
-    with pytest.raises(UserError, match="2 pictures and 3 texts"):
+    with pytest.raises(UserError, match="2 images and 3 texts"):
         vqa.answer(pictures[:2], [QUESTION] * 3)
-    with pytest.raises(UserError, match="no pictures or no texts"):
+    with pytest.raises(UserError, match="no images or no texts"):
         vqa.answer([], QUESTION)
 
 

@@ -146,7 +146,7 @@ def test_retrieval(
         (["--labels", "none.txt"], "--labels none.txt: cannot be read"),
         (["--task", "nlvr2"], "--task nlvr2: the checkpoint has no head for it, it has vqa"),
         (["--text-length", "40", "--labels", "x"], "the text encoder has 16 positions"),
-        (["--text-length", "1"], "--text-length 1: at least 3"),
+        (["--text-length", "1"], "--text-length 1: must be at least 3"),
         (["--image-size", "50"], "--image-size 50: no multiple"),
         (["--tokenizer", "/nowhere/roberta"], "/nowhere/roberta: there is no such folder"),
     ],

@@ -131,8 +131,3 @@ def test_truncated(kind: str) -> None:
 def test_no_image(data: bytes) -> None:
     with pytest.raises(UserError, match=r"page\.jpg: "):
         decode_image(data, "page.jpg")
-
-
-def test_floating_point_pixels_are_refused() -> None:
-    with pytest.raises(UserError, match="floating-point"):
-        decode_image(encoded(Image.new("F", (2, 2)), "TIFF"), "x.tif")

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 
 from mt_fairseq.data import tokenizer_build
 from mt_fairseq.data.tokenizer import TextTokenizer
-from mt_fairseq.data.tokenizer_build import from_transformers, obtain, train_sentencepiece
+from mt_fairseq.data.tokenizer_build import from_transformers, open_tokenizer, train_sentencepiece
 from mt_fairseq.errors import UserError
 
 from .conftest import CORPUS
@@ -97,9 +97,9 @@ def test_ids_are_those_of_transformers(name: str, request: pytest.FixtureRequest
 
 def test_missing_folder_and_folder_without_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        obtain(str(tmp_path / "none"), [], 100)
+        open_tokenizer(str(tmp_path / "none"))
     with pytest.raises(UserError, match="neither"):
-        obtain(str(tmp_path), [], 100)
+        open_tokenizer(str(tmp_path))
 
 
 def test_hub_name_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_hub_name_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     with pytest.raises(UserError, match=r"--tokenizer some-org/no-such-model: .*hub") as error:
-        obtain("some-org/no-such-model", [], 100)
+        open_tokenizer("some-org/no-such-model")
     assert "\n" not in str(error.value)
 
 

@@ -274,7 +274,7 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["vqa", "--gpus", "0", "--memory", "8"], "--gpus 0: more than 0"),
+        (["vqa", "--gpus", "0", "--memory", "8"], "--gpus 0: must be at least 1"),
         (["vqa", "--gpus", "1", "--memory", "8", "--samples", "-3"], "--samples -3"),
         (["vqaa", "--gpus", "1", "--memory", "8"], "neither a .yaml file nor a recipe; .*vqa/"),
         (

@@ -20,7 +20,7 @@ from .raw import build, captions, write_jsonl, write_vqa
         (["--workers", 0], "--workers 0: must be at least 1"),
         (["--resize", 0], "--resize 0"),
         (["--splits", "dev"], "no files of split 'dev' in .*there are train"),
-        (["--resume", "--overwrite"], "exclude each other"),
+        (["--resume", "--overwrite"], "not both"),
         (["--tokenizer", "/no/such/folder"], "no such folder"),
         (["--vocab-size", 9], "--vocab-size 9"),
         (["--image-root", "/no/such"], "no such folder"),

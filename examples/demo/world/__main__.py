@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
 from examples.demo.world.write import DATASETS, WorldConfig, write_world
+from mt_fairseq.command_line import Parser, folder_to_write, natural_int, positive_int
 from mt_fairseq.errors import cli_entry
 
 
@@ -32,18 +31,23 @@ class Bars:
 
 def main(argv: list[str] | None = None) -> int:
     default = WorldConfig()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m examples.demo.world",
         description="Write a small world of pictures in the raw layouts of real datasets.",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--train", type=int, default=default.train, help="pictures of train2014")
+    parser.add_argument("--out", type=folder_to_write, required=True, help="folder to make")
+    parser.add_argument("--seed", type=natural_int, default=default.seed)
     parser.add_argument(
-        "--held-out", type=int, default=default.held_out, help="pictures of val2014, of test2015"
+        "--train", type=positive_int, default=default.train, help="pictures of train2014"
     )
     parser.add_argument(
-        "--questions", type=int, default=default.questions, help="questions a picture"
+        "--held-out",
+        type=positive_int,
+        default=default.held_out,
+        help="pictures of val2014, of test2015",
+    )
+    parser.add_argument(
+        "--questions", type=positive_int, default=default.questions, help="questions a picture"
     )
     parser.add_argument(
         "--datasets", nargs="+", default=list(DATASETS), help="which, of: " + ", ".join(DATASETS)

@@ -66,6 +66,13 @@ def check_one_model(cfg: DictConfig, read: bool) -> None:
             f"{len(paths)}"
         )
     check_models(cfg, read)
+    if cfg.task is not None and read and Path(paths[0]).is_file():
+        theirs = read_checkpoint(Path(paths[0]))["task_state"].get("task")
+        if theirs != cfg.task._name:
+            raise UserError(
+                f"--path {paths[0]}: is of --task {theirs}, and is validated on that task's losses "
+                f"alone, not on those of {cfg.task._name}"
+            )
 
 
 def check_writable(option: str, path: str | None) -> None:

@@ -27,6 +27,7 @@ HYDRA_WARNINGS = (
     "is validated against ConfigStore schema with the same name",
     "The strict flag in the compose API is deprecated",
     "The version_base parameter is not specified",
+    "is no longer experimental",
 )
 OPTIMIZER_WITH_GROUPS = "adamw"
 _applied = False
@@ -50,6 +51,7 @@ def apply() -> None:
     gather_lists_without_cuda()
     hand_checkpoints_to_other_processes()
     shorten_usage_errors()
+    read_lists_strictly()
     name_unknown_hydra_options()
     shorten_hydra_errors()
     undo_debug_logging()
@@ -214,9 +216,31 @@ def shorten_usage_errors() -> None:
             raise SystemExit(2)
 
         parser.error = error  # type: ignore[method-assign]
-        return original(parser, *args, **kwargs)
+        try:
+            return original(parser, *args, **kwargs)
+        except (RuntimeError, ValueError) as problem:  # no --arch; --fp16 beside --bf16
+            parser.error(str(problem) or "--arch: name a model architecture")
 
     options.parse_args_and_arch = parse_args_and_arch
+
+
+def read_lists_strictly() -> None:
+    """``--lr [1`` is a SyntaxError, which argparse lets through, and ``--update-freq 1.5`` is 1."""
+    from fairseq.dataclass import utils
+
+    original = utils.eval_str_list
+
+    @functools.wraps(original)
+    def eval_str_list(x: Any, x_type: type = float) -> list[Any] | None:
+        try:
+            numbers = original(x, x_type if x_type is str else float)
+        except (SyntaxError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"not numbers with commas: {x!r}") from error
+        if x_type is int and numbers and not all(n.is_integer() for n in numbers):
+            raise argparse.ArgumentTypeError(f"not whole numbers with commas: {x!r}")
+        return None if numbers is None else [x_type(number) for number in numbers]
+
+    utils.eval_str_list = eval_str_list
 
 
 def name_unknown_hydra_options() -> None:

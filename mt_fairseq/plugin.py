@@ -43,3 +43,4 @@ install_excepthook()
 let_fairseq_read_folders()
 for name in MODULES:
     importlib.import_module(name)
+importlib.import_module("mt_fairseq.run_checks.door").install()

@@ -152,6 +152,32 @@ def test_an_unknown_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("further", "words"),
+    [
+        (["--update-freq", "1.5"], "argument --update-freq: not whole numbers"),
+        (["--update-freq", "[1"], "argument --update-freq: not numbers"),
+        (["--lr", "fast"], "argument --lr: not numbers"),
+        (["--fp16", "--bf16"], "Cannot combine"),
+    ],
+)
+def test_a_list_that_is_none_is_one_line(
+    further: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["data", "--task", "vqa", "--criterion", "vqa", "--arch", "managertower_tiny"]
+    with pytest.raises(SystemExit):
+        options.parse_args_and_arch(options.get_training_parser(), [*line, *further])
+    told = capsys.readouterr().err.strip()
+    assert told.startswith(f"error: {words}") and "\n" not in told
+
+
+def test_lists_stay_what_they_were() -> None:
+    line = ["data", "--task", "vqa", "--criterion", "vqa", "--arch", "managertower_tiny"]
+    line += ["--lr", "1e-3,1e-4", "--update-freq", "[4]"]
+    args = options.parse_args_and_arch(options.get_training_parser(), line)
+    assert (args.lr, args.update_freq) == ([1e-3, 1e-4], [4])
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"bridge_type": "b"}, "managertower_tiny has no option bridge_type"),

@@ -25,11 +25,18 @@ class Wrong(NamedTuple):
             argument that has no name, ``argument 1``.
         value: the wrong value.
         words: the whole command.
+
+    Two of one ``kind`` differ in the right number, or in the name of the file, alone.
     """
 
     option: str
     value: str
     words: list[str]
+
+    @property
+    def kind(self) -> str:
+        value = "file" if FILE.fullmatch(self.value) else re.sub(r"\d[\d.e-]*", "1", self.value)
+        return f"{self.option}={value}"
 
     def __str__(self) -> str:
         return f"{self.option}={self.value}"
@@ -40,6 +47,8 @@ def wrong_values(value: str) -> list[str]:
 
     >>> wrong_values("8")
     ['nonsense', '-8']
+    >>> wrong_values("0")
+    ['nonsense', '-1']
     >>> wrong_values("[8]")
     ['[nonsense]', '[-8]']
     >>> wrong_values("itc,mlm")
@@ -50,7 +59,7 @@ def wrong_values(value: str) -> list[str]:
     if value.startswith("[") and value.endswith("]"):
         return [f"[{wrong}]" for wrong in wrong_values(value[1:-1])]
     if NUMBER.fullmatch(value):
-        return [WORD, f"-{value.lstrip('+-')}"]
+        return [WORD, f"-{value.lstrip('+-')}" if float(value) else "-1"]
     if FILE.fullmatch(value):
         return [f"{value.rstrip('/')}.{WORD}"]
     first, comma, _ = value.rpartition(",")

@@ -13,9 +13,12 @@ from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mt_fairseq.criterions.contrastive import (
+    CONTRAST_METRICS,
+    MATCHING_METRICS,
     contrast_log,
     itm_loss,
     log_contrast,
@@ -23,13 +26,18 @@ from mt_fairseq.criterions.contrastive import (
     matching_log,
 )
 from mt_fairseq.criterions.distillation import distilled_cross_entropy, distilled_itc_loss
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 from mt_fairseq.criterions.mlm_itm import mean_by_text
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef_steps import AlignmentOutput
 from mt_fairseq.modules.outputs import Matching
 
 DISTILLED = ("itc", "mlm")
+OBJECTIVE_METRICS: dict[str, Metrics] = {
+    "itc": CONTRAST_METRICS,
+    "itm": {**MATCHING_METRICS, "itm_ranked": LARGER},
+    "mlm": {"mlm_loss": SMALLER, "mlm_accuracy": LARGER},
+}
 Sample = dict[str, Any]
 Log = dict[str, Any]
 
@@ -113,6 +121,14 @@ class AlbefCriterion(FairseqCriterion):
         log["mlm_correct"] = (output.mlm_logits.argmax(dim=-1) == words).sum()
         log["mlm_words"] = words.numel()
         return mean_by_text(by_word, positions).sum()
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        found = {"loss": SMALLER}
+        for name in cfg.task.get("objectives", "itc,itm").split(","):
+            found |= OBJECTIVE_METRICS.get(name, {})
+        return found
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[Log]) -> None:

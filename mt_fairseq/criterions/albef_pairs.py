@@ -8,10 +8,11 @@ import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mt_fairseq.criterions.contrastive import itm_loss, matching_log
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 
 
 @register_criterion("albef_pairs", dataclass=FairseqDataclass)
@@ -36,6 +37,11 @@ class AlbefPairsCriterion(FairseqCriterion):
                 "sample_size": sample["nsentences"],
             },
         )
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER, "accuracy": LARGER}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

@@ -12,10 +12,11 @@ import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mt_fairseq.criterions.distillation import answer_losses
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import SMALLER, Metrics, log_average, total
 from mt_fairseq.errors import UserError
 
 
@@ -44,6 +45,11 @@ class AlbefVqaCriterion(FairseqCriterion):
             "sample_size": sample["nsentences"],
         }
         return loss, sample["nsentences"], log
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

@@ -11,10 +11,11 @@ import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 from mt_fairseq.data.classification_dataset import UNKNOWN
 
 
@@ -58,6 +59,11 @@ class ClassificationCriterion(FairseqCriterion):
     def further_log(self, output: Any, samples: int) -> dict[str, float]:
         """Sums over samples of what else is logged; nothing here."""
         return {}
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER, "accuracy": LARGER}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

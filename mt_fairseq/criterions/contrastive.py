@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 from mt_fairseq.modules.outputs import Contrast, Matching
+
+CONTRAST_METRICS: Metrics = {"itc_loss": SMALLER, "batch_image_r1": LARGER, "batch_text_r1": LARGER}
+MATCHING_METRICS: Metrics = {"itm_loss": SMALLER, "itm_accuracy": LARGER}
 
 
 def itc_loss(contrast: Contrast) -> Tensor:

@@ -11,10 +11,12 @@ from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
-from omegaconf import II
+from omegaconf import II, DictConfig
 from torch import Tensor
 
 from mt_fairseq.criterions.contrastive import (
+    CONTRAST_METRICS,
+    MATCHING_METRICS,
     contrast_log,
     itc_loss,
     itm_loss,
@@ -22,7 +24,7 @@ from mt_fairseq.criterions.contrastive import (
     log_matching,
     matching_log,
 )
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import SMALLER, Metrics, log_average, total
 from mt_fairseq.errors import UserError
 
 
@@ -68,6 +70,11 @@ class ItcItmCriterion(FairseqCriterion):
             "sample_size": sample["nsentences"],
         }
         return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER, **CONTRAST_METRICS, **MATCHING_METRICS}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

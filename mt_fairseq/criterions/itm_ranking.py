@@ -13,11 +13,11 @@ from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
-from omegaconf import II
+from omegaconf import II, DictConfig
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 from mt_fairseq.errors import UserError
 
 
@@ -57,6 +57,11 @@ class ItmRankingCriterion(FairseqCriterion):
             "sample_size": sample["nsentences"],
         }
         return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER, "ranking_accuracy": LARGER}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

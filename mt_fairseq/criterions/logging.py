@@ -9,6 +9,12 @@ from typing import Any
 
 from fairseq import metrics
 
+LARGER, SMALLER = True, False  # which end of a metric is the better one
+Metrics = dict[str, bool]
+"""Names of what a criterion logs in validation, and the better end of each. A criterion declares
+those that a best checkpoint can be chosen by in its class method ``declared_metrics``; counts,
+speeds and weights are not among them."""
+
 
 def total(logging_outputs: list[dict[str, Any]], key: str) -> float:
     """The sum of one entry over micro-batches and processes."""

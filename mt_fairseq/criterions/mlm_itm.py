@@ -11,11 +11,13 @@ from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
-from omegaconf import II
+from omegaconf import II, DictConfig
 from torch import Tensor
 from torch.nn import functional
 
 from mt_fairseq.criterions.contrastive import (
+    CONTRAST_METRICS,
+    MATCHING_METRICS,
     contrast_log,
     itc_loss,
     itm_loss,
@@ -23,7 +25,7 @@ from mt_fairseq.criterions.contrastive import (
     log_matching,
     matching_log,
 )
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 
 
 @dataclass
@@ -99,6 +101,13 @@ class MlmItmCriterion(FairseqCriterion):
             logging_output.update(contrast_log(output.itc, itc))
         logging_output["loss"] = loss.detach()
         return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        masked_words = {"mlm_loss": SMALLER, "mlm_accuracy": LARGER}
+        contrast = CONTRAST_METRICS if cfg.task.itc else {}
+        return {"loss": SMALLER, **masked_words, **MATCHING_METRICS, **contrast}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

@@ -12,10 +12,11 @@ import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import log_average, total
+from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 
 
 def vqa_loss(logits: Tensor, scores: Tensor) -> Tensor:
@@ -53,6 +54,11 @@ class VqaCriterion(FairseqCriterion):
             "sample_size": sample["nsentences"],
         }
         return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
+        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
+        return {"loss": SMALLER, "vqa_score": LARGER}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:

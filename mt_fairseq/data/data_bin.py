@@ -40,14 +40,19 @@ class DataBin:
         return list(self.metadata["splits"])
 
     def split(self, name: str) -> Split:
-        """One split, or "a,b" several joined; UserError lists the known ones for another name."""
+        """One split, or "a,b" several joined; UserError as ``check_split``."""
+        names = self.check_split(name)
+        return Split(self.path, name) if len(names) == 1 else JoinedSplit(self.path, names)
+
+    def check_split(self, name: str) -> list[str]:
+        """The splits that "a,b" names; UserError lists the known ones if one is unknown."""
         names = name.split(",")
         for one in names:
             if one not in self.metadata["splits"]:
                 raise UserError(
                     f"{self.path}: has no split {one!r}; it has {', '.join(self.splits)}"
                 )
-        return Split(self.path, name) if len(names) == 1 else JoinedSplit(self.path, names)
+        return names
 
     def official_answers(self, name: str) -> NDArray[np.bool_]:
         """(n,) which samples' answers VQA v2's own rule scores; names as for ``split``."""

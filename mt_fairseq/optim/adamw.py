@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.ranges import AT_LEAST_0, SHARE_BELOW_1
 
 BASE_GROUP = "base"
 
@@ -20,20 +21,33 @@ BASE_GROUP = "base"
 class AdamWConfig(FairseqDataclass):
     """Defaults of the papers' runs (ManagerTower Table 8); learning rates from --lr."""
 
-    adam_beta1: float = field(default=0.9, metadata={"help": "decay of the first moment"})
-    adam_beta2: float = field(default=0.98, metadata={"help": "decay of the second moment"})
-    adam_eps: float = field(default=1e-8, metadata={"help": "added to the root of the 2nd moment"})
+    adam_beta1: float = field(
+        default=0.9, metadata={"help": "decay of the first moment", "range": SHARE_BELOW_1}
+    )
+    adam_beta2: float = field(
+        default=0.98, metadata={"help": "decay of the second moment", "range": SHARE_BELOW_1}
+    )
+    adam_eps: float = field(
+        default=1e-8,
+        metadata={"help": "added to the root of the 2nd moment", "range": AT_LEAST_0},
+    )
     weight_decay: float = field(
-        default=0.01, metadata={"help": "decoupled weight decay; none on biases and layer norms"}
+        default=0.01,
+        metadata={
+            "help": "decoupled weight decay; none on biases and layer norms",
+            "range": AT_LEAST_0,
+        },
     )
     head_lr_multiplier: float = field(
-        default=1.0, metadata={"help": "learning rate of task heads, in units of --lr"}
+        default=1.0,
+        metadata={"help": "learning rate of task heads, in units of --lr", "range": AT_LEAST_0},
     )
     cross_modal_lr_multiplier: float = field(
         default=1.0,
         metadata={
             "help": "learning rate of cross-modal layers, managers, projections and poolers, "
-            "in units of --lr (the papers use 5)"
+            "in units of --lr (the papers use 5)",
+            "range": AT_LEAST_0,
         },
     )
     lr: list[float] = field(default=II("optimization.lr"))

@@ -8,6 +8,7 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.ranges import AT_LEAST_0
 
 
 @dataclass
@@ -15,7 +16,11 @@ class LinearConfig(FairseqDataclass):
     """Warm-up as a number of updates or as a share of all; the end is --max-update."""
 
     warmup_updates: int = field(
-        default=0, metadata={"help": "updates over which the learning rate rises from 0"}
+        default=0,
+        metadata={
+            "help": "updates over which the learning rate rises from 0",
+            "range": AT_LEAST_0,
+        },
     )
     warmup_ratio: float = field(
         default=0.0, metadata={"help": "the same as a share of --max-update, truncated (0.1)"}
@@ -41,6 +46,15 @@ class LinearSchedule(FairseqLRScheduler):
 
     def __init__(self, cfg: LinearConfig, optimizer: Any) -> None:
         super().__init__(cfg, optimizer)
+        self.check_options(cfg)
+        self.total = cfg.max_update
+        self.warmup = cfg.warmup_updates or int(cfg.max_update * cfg.warmup_ratio)
+        self.peak = cfg.lr[0]
+        self.step_update(0)
+
+    @staticmethod
+    def check_options(cfg: LinearConfig) -> None:
+        """UserError for options that make no schedule."""
         if cfg.max_update <= 0:
             raise UserError(
                 "--lr-scheduler linear decays to 0 at --max-update: give --max-update N "
@@ -52,10 +66,6 @@ class LinearSchedule(FairseqLRScheduler):
             raise UserError(f"--warmup-ratio {cfg.warmup_ratio}: a share of at least 0, below 1")
         if len(cfg.lr) != 1:
             raise UserError("--lr-scheduler linear takes one --lr, the peak of the schedule")
-        self.total = cfg.max_update
-        self.warmup = cfg.warmup_updates or int(cfg.max_update * cfg.warmup_ratio)
-        self.peak = cfg.lr[0]
-        self.step_update(0)
 
     def step_update(self, num_updates: int) -> float:
         """The learning rate of the update that follows ``num_updates`` finished ones."""

@@ -105,6 +105,7 @@ class AlbefVqaTask(LabelTask):
 
     def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> Any:
         """A ranking of the list, or with ``--free-answers`` fairseq's beam search."""
+        self.check_heads(models)
         if self.cfg.free_answers:
             return AnswerBeamSearch(
                 models,

@@ -61,7 +61,20 @@ class LabelTask(VisionLanguageTask):
             f"have no label; name splits with labels by {remedy}"
         )
 
+    def check_heads(self, models: list[Any]) -> None:
+        """UserError for a model that was not trained for this task: it would answer at random."""
+        for model in models:
+            model.drop_fresh_heads()
+            lacking = [name for name in self.head_spec() if name not in model.heads]
+            if lacking:
+                trained = ", ".join(sorted(model.heads)) or "none"
+                raise UserError(
+                    f"--path {self.cfg.path}: a model without the head {lacking[0]!r} of --task "
+                    f"{self.name} (its heads: {trained}); fine-tune it first"
+                )
+
     def build_generator(self, models: list[Any], args: Any, **kwargs: Any) -> LabelGenerator:
         """``--nbest`` classes a sample; fairseq-generate writes them as one-token hypotheses."""
+        self.check_heads(models)
         assert self.label_dictionary is not None
         return LabelGenerator(self.label_dictionary, self.name, args.nbest, scores=self.scores)

@@ -19,6 +19,7 @@ from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
 from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.head_classes import ClassNames
+from mt_fairseq.models.starting_point import LAST, find_starting_point
 from mt_fairseq.tasks.batches import TRAIN, BatchingTask
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 from mt_fairseq.tasks.weights_log import WeightsLogConfig
@@ -168,17 +169,14 @@ class VisionLanguageTask(BatchingTask):
         cfg = self.cfg
         if self.evaluates:
             return None
-        last = Path(cfg.restore_file or "checkpoint_last.pt")
-        if last == Path("checkpoint_last.pt"):
-            last = Path(cfg.save_dir or ".") / last
-        if last.is_file():
-            return last, True
-        if cfg.finetune_from_model:
-            path = Path(cfg.finetune_from_model)
-            if not path.is_file():
-                raise UserError(f"--finetune-from-model {path}: no such file")
-            return path, False
-        return None
+        start = find_starting_point(
+            cfg.save_dir or ".", cfg.restore_file or LAST, cfg.finetune_from_model
+        )
+        if start is None or start.path.is_file():
+            return start and (start.path, start.resumes)
+        if start.resumes:
+            return None
+        raise UserError(f"{start.option} {start.path}: no such file")
 
     def check_fits(self, state: TaskState, source: str, with_labels: bool) -> None:
         """Take resolution and text length where the user named none; refuse another vocabulary.

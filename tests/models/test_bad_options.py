@@ -47,6 +47,7 @@ def test_on_the_command_line(options: list, words: str, vqa_bin: Path, tmp_path:
     [
         ("+model.bridge_type=b", "managertower_tiny has no option bridge_type"),
         ("+model.num_managed_layers=9", "9 managed layers"),
+        ("++checkpoint.restore_file=gone.pt", "--restore-file gone.pt: no such file"),
     ],
 )
 def test_under_hydra(override: str, words: str, vqa_bin: Path, tmp_path: Path) -> None:

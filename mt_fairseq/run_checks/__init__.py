@@ -1,0 +1,1 @@
+"""Checks of the options of fairseq's commands, made before any work starts."""

@@ -64,7 +64,6 @@ class LabelTask(VisionLanguageTask):
     def check_heads(self, models: list[Any]) -> None:
         """UserError for a model that was not trained for this task: it would answer at random."""
         for model in models:
-            model.drop_fresh_heads()
             lacking = [name for name in self.head_spec() if name not in model.heads]
             if lacking:
                 trained = ", ".join(sorted(model.heads)) or "none"

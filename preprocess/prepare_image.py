@@ -9,6 +9,7 @@ from PIL import Image
 
 from mt_fairseq.data.decode import decode_image, shown_size
 from mt_fairseq.errors import UserError
+from preprocess.shown import one_line
 
 JPEG_QUALITY = 95
 
@@ -41,9 +42,9 @@ def prepare(key: str, path: str, resize: int | None, store: str) -> Prepared:
         data = image.tobytes() if store == "pixels" else _jpeg(image)
         return Prepared(key, data, image.height, image.width)
     except UserError as error:
-        return Prepared(key, fault=str(error))
+        return Prepared(key, fault=one_line(str(error)))
     except OSError as error:
-        return Prepared(key, fault=f"{key}: cannot be read ({error.strerror or error})")
+        return Prepared(key, fault=one_line(f"{key}: cannot be read ({error.strerror or error})"))
 
 
 def shrink(image: Image.Image, full: tuple[int, int], side: int) -> Image.Image:

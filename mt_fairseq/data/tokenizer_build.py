@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mt_fairseq.data.files import read_json
 from mt_fairseq.data.tokenizer import SPECIALS_FILE, TextTokenizer
 from mt_fairseq.errors import UserError
 
@@ -190,8 +190,8 @@ def is_data_bin_tokenizer(folder: Path) -> bool:
     if not (folder / SPECIALS_FILE).is_file() or not (folder / "metadata.json").is_file():
         return False
     try:
-        return "bos_token" in json.loads((folder / SPECIALS_FILE).read_text())
-    except ValueError:
+        return "bos_token" in read_json(folder / SPECIALS_FILE)
+    except UserError:
         return False
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mt_fairseq.command_line import Parser, existing_path, parse_shard
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.files import read_json, write_json, write_text
+from mt_fairseq.data.json_text import parse_json
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.run_files import check_output, json_lines, write_run
 from mt_fairseq.evaluation.runs import RESULTS, SCORE
@@ -102,7 +103,7 @@ def scorer_over(parts: list[dict[str, Any]]) -> TaskScorer:
         with open(path, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    answers.load(json.loads(line))
+                    answers.load(parse_json(line))
                 except (json.JSONDecodeError, KeyError, IndexError) as error:
                     raise UserError(f"{path}: line {number}: no answer of this split") from error
     start_collecting(facts["task"], answers)

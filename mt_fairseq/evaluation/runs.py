@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mt_fairseq.data.answer_rules import OFFICIAL
 from mt_fairseq.data.files import read_json
+from mt_fairseq.data.json_text import parse_json
 from mt_fairseq.errors import UserError
 
 SCORE, RESULTS = "score.json", "results.jsonl"
@@ -55,7 +56,7 @@ def read_run(folder: Path) -> Run:
 
 def _record(line: str, place: str) -> Record:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except json.JSONDecodeError as error:
         raise UserError(f"{place}: no JSON ({error.msg})") from error
     if not isinstance(record, dict) or not {"id", "prediction", "credit"} <= record.keys():

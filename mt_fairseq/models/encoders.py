@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mt_fairseq.data.files import read_json
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.presets import BERT, CLIP, PRESETS, ROBERTA, VIT
 from mt_fairseq.modules.hf import (
@@ -168,7 +169,7 @@ def _read_config(which: str, name: str) -> dict[str, Any]:
         )
     except (OSError, ValueError) as error:
         raise _unreachable(which, name) from error
-    pixels = json.loads(Path(path).read_text()) if path else {}
+    pixels = read_json(Path(path)) if path else {}
     for key in ("image_mean", "image_std"):
         if key in pixels:
             values[key] = pixels[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ def test_bad_picture(tmp_path: Path, reason: str, spoil: Spoil, workers: int) ->
     assert data.split("train").sample_id(0) == 1000
     keys = [data.images.key(int(data.split("train").images(i)[0])) for i in (0, 32)]
     assert keys == [FIRST.replace("00.jpg", "01.jpg"), FIRST.replace("00.jpg", "11.jpg")]
+
+
+def test_a_line_break_in_a_name_stays_on_the_line(tmp_path: Path) -> None:
+    raw = write_jsonl(tmp_path / "raw", captions(3))
+    (raw / "two\nlines.jpg").write_text("<html>404</html>")
+    with open(raw / "train.jsonl", "a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"image": "two\nlines.jpg", "text": "a cat"}) + "\n")
+    with pytest.raises(UserError, match="not an image") as error:
+        build("jsonl", raw, tmp_path / "bin")
+    assert "\n" not in str(error.value) and r"two\nlines.jpg" in str(error.value)
 
 
 def test_left_out_pictures_come_to_the_same_bytes(tmp_path: Path) -> None:

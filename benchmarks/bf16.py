@@ -19,7 +19,7 @@ from benchmarks.measure import in_turns
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
 from mt_fairseq.analysis.flops import Inputs, build_random
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules import linear
 
 OURS, OWN, TORCHS = "bfloat16", "float32", "float32 with torch's own products"

@@ -17,7 +17,7 @@ from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
 from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.freed_memory import keep_freed_memory
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 INPUTS = Inputs(image_size=(384, 384), tokens=50)
 OURS, PEER = "ManagerTower (AAUE, fused query)", "BridgeTower (sum)"

@@ -22,7 +22,7 @@ from benchmarks.plain_layers import plain_layers
 from benchmarks.pretraining_step import BATCH, Batch, Step, build, make_batch, one_step, two_passes
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 OURS = "one step, images encoded once"
 PEER = "a full pass an objective, texts padded to 50"

@@ -14,7 +14,7 @@ from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.criterions.contrastive import itm_loss
 from mt_fairseq.criterions.mlm_itm import mean_by_text, mlm_loss_by_text
 from mt_fairseq.freed_memory import keep_freed_memory
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 ARCHITECTURE = "managertower_base"
 INPUTS = Inputs(image_size=(288, 288), tokens=50)
@@ -28,7 +28,7 @@ Step = Callable[[TwoTowerModel, "Batch"], Tensor]
 
 @dataclass
 class Batch:
-    """What both forms read; shapes as in ``mt_fairseq.models.steps.pretraining``."""
+    """What both forms read; shapes as in ``mt_fairseq.models.two_tower.steps.pretraining``."""
 
     src_tokens: Tensor
     masked_tokens: Tensor

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mt_fairseq.models.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
+from mt_fairseq.models.two_tower.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
 
 VOCABULARY = 500
 HEAD_WIDTH = 64

@@ -25,7 +25,7 @@ from mt_fairseq.analysis.over_split import Analysis
 from mt_fairseq.analysis.passes import Pass
 from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.attention import record_attention
 from mt_fairseq.modules.cross_modal import CoAttentionLayer
 from mt_fairseq.modules.two_tower import TwoTower

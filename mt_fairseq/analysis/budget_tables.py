@@ -17,7 +17,7 @@ from mt_fairseq.analysis.published import (
     REFERENCE_CODE,
     TABLE_6,
 )
-from mt_fairseq.models.config import TwoTowerConfig
+from mt_fairseq.models.two_tower.config import TwoTowerConfig
 from mt_fairseq.modules.aggregation.bridges import Bridge
 
 BASE, LEVELS, HEADS, NORM_EPS = 768, 6, 12, 1e-5

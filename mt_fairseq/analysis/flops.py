@@ -27,7 +27,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import mt_fairseq.plugin  # noqa: F401  (fills the registries)
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
 from mt_fairseq.modules.aggregation.managers import (
     AdaptiveManager,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.analysis.published import TABLE_6_MILLISECONDS
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 BASELINE = "BridgeTower"
 WARM_UP = 2  # passes of every model before the clock starts

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mt_fairseq.analysis.figures import Output
 from mt_fairseq.analysis.passes import Pass
 from mt_fairseq.analysis.subjects import Material, open_subjects, run_split
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 Found = TypeVar("Found")
 

@@ -27,7 +27,7 @@ from mt_fairseq.analysis.passes import Pass
 from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.analysis.weights import MODALITIES, check_managers
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import Manager
 

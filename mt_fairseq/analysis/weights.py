@@ -23,7 +23,7 @@ from mt_fairseq.analysis.over_split import Analysis
 from mt_fairseq.analysis.passes import Pass
 from mt_fairseq.analysis.subjects import add_split_arguments
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
 from mt_fairseq.modules.two_tower import TwoTower
 

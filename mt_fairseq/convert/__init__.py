@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from mt_fairseq.models.albef import AlbefModel
-    from mt_fairseq.models.two_tower import TwoTowerModel
+    from mt_fairseq.models.albef.model import AlbefModel
+    from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 
 def from_official(

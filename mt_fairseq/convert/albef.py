@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mt_fairseq.convert.tables import Rule, chunk, convert, drop, load_converted, to
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef import AlbefBase, AlbefModel
-from mt_fairseq.models.albef_config import AlbefConfig
+from mt_fairseq.models.albef.config import AlbefConfig
+from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
 
 PAD = 0  # BERT's
 PAIR_PRETRAINING = "pretrain_nlvr"

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from mt_fairseq.data.files import atomic_file, full_disk_is_clear
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.tasks.task_state import TaskState
 
 NEVER_TRAINED = "converted"  # stands where fairseq names criterion and optimizer of the run

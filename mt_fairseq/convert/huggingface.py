@@ -26,9 +26,13 @@ from mt_fairseq.convert.tables import (
     to,
 )
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.bridgetower import BridgeTowerBase, BridgeTowerConfig, BridgeTowerModel
 from mt_fairseq.models.presets import CLIP, ROBERTA
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.bridgetower import (
+    BridgeTowerBase,
+    BridgeTowerConfig,
+    BridgeTowerModel,
+)
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules import hf
 from mt_fairseq.modules.heads import ContrastiveHead
 

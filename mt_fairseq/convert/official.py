@@ -21,11 +21,11 @@ from mt_fairseq.convert.tables import (
     to,
 )
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.bridgetower import BridgeTowerBase, BridgeTowerConfig
-from mt_fairseq.models.config import TwoTowerConfig
-from mt_fairseq.models.managertower import ManagerTowerBase, ManagerTowerConfig
-from mt_fairseq.models.meter import MeterBase, MeterConfig
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.bridgetower import BridgeTowerBase, BridgeTowerConfig
+from mt_fairseq.models.two_tower.config import TwoTowerConfig
+from mt_fairseq.models.two_tower.managertower import ManagerTowerBase, ManagerTowerConfig
+from mt_fairseq.models.two_tower.meter import MeterBase, MeterConfig
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 PAD = 1  # RoBERTa's
 MODELS: dict[str, type[TwoTowerModel]] = {

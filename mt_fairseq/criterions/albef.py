@@ -29,7 +29,7 @@ from mt_fairseq.criterions.distillation import distilled_cross_entropy, distille
 from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
 from mt_fairseq.criterions.mlm_itm import mean_by_text
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef_steps import AlignmentOutput
+from mt_fairseq.models.albef.steps import AlignmentOutput
 from mt_fairseq.modules.outputs import Matching
 
 DISTILLED = ("itc", "mlm")

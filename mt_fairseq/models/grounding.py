@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.albef.gradcam import image_map, text_map, word_maps
 
 MODES = ("itm", "itc")

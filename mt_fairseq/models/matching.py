@@ -17,7 +17,7 @@ from mt_fairseq.modules.heads import ContrastiveHead
 from mt_fairseq.modules.outputs import Contrast, ImageStates, Matching, TextStates
 
 if TYPE_CHECKING:
-    from mt_fairseq.models.two_tower import TwoTowerModel
+    from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 MATCH = 1  # class of the image-text matching head
 

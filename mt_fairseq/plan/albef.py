@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mt_fairseq.models.albef import AlbefModel
-from mt_fairseq.models.albef_heads import NO_TEACHER, PAIR_HEADS
+from mt_fairseq.models.albef.heads import NO_TEACHER, PAIR_HEADS
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 from mt_fairseq.plan.counting import Cost, PartCosts, count
 from mt_fairseq.plan.passes import Passes, PassesOf, masked_words

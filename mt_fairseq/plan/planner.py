@@ -9,8 +9,8 @@ from fairseq.models import MODEL_REGISTRY
 
 from mt_fairseq.analysis.flops import Inputs, build_on_meta, count_parameters
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef import AlbefModel
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.albef.model import AlbefModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.plan.albef import (
     ALBEF_PASSES,
     VOCABULARY,

@@ -13,7 +13,7 @@ from fairseq.tasks import register_task
 from mt_fairseq.data.pairs_dataset import PairsDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
 
 CLASSES = 3  # the first picture, the second, neither

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mt_fairseq.convert import from_official_albef
 from mt_fairseq.convert.albef import rules_for
 from mt_fairseq.convert.tables import convert
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.attention import MultiHeadAttention
 
 BOUND = 2e-5

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from tests.albef.small import SIZES
 
 Sample = dict[str, Any]

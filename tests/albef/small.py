@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.convert.albef import albef_config
-from mt_fairseq.models.albef import AlbefBase, AlbefModel
+from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
 from tests.albef.golden import without_dropout
 
 WORDS, LENGTH = 50, 7

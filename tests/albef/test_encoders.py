@@ -11,8 +11,8 @@ import torch
 from omegaconf import OmegaConf
 from transformers import BertConfig, BertForMaskedLM, BertModel, ViTConfig, ViTModel
 
-from mt_fairseq.models.albef import AlbefBase, AlbefModel
-from mt_fairseq.models.albef_config import AlbefConfig
+from mt_fairseq.models.albef.config import AlbefConfig
+from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
 
 WORDS = 40
 SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,

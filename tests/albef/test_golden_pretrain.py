@@ -14,7 +14,7 @@ from mt_fairseq.criterions.distillation import (
     distilled_itc_loss,
     soft_targets,
 )
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.albef.outputs import AlignmentOutput
 from mt_fairseq.modules.contrastive import negative_weights
 from tests.albef.golden import (

@@ -18,7 +18,7 @@ from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.tokenizer_build import from_transformers
 from mt_fairseq.evaluation.ranking import Side, shortlist
 from mt_fairseq.evaluation.recall import recall_report
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 from mt_fairseq.modules.positions import resize_positions
 from mt_fairseq.plan.recipe import read_recipe

@@ -16,7 +16,7 @@ from mt_fairseq.criterions.distillation import (
     soft_targets,
 )
 from mt_fairseq.evaluation.boxes import best_box, box_scores, overlap
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.albef.gradcam import image_map, text_map, word_maps
 from mt_fairseq.modules.albef.ranking import rank_answers
 from mt_fairseq.modules.contrastive import negative_weights, similarities

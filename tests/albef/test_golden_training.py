@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from mt_fairseq.convert.albef import rules_for
 from mt_fairseq.convert.tables import convert
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.positions import resize_positions
 from mt_fairseq.optim.adamw import AdamWConfig, TwoTowerAdamW
 from tests.albef.golden import Golden, difference

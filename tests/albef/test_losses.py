@@ -18,7 +18,7 @@ from mt_fairseq.criterions.distillation import (
     distilled_itc_loss,
     soft_cross_entropy,
 )
-from mt_fairseq.models.albef_steps import draw_pairs, match_drawn
+from mt_fairseq.models.albef.steps import draw_pairs, match_drawn
 from mt_fairseq.modules.albef.outputs import DistilledContrast
 from tests.albef.small import PRETRAINING, batch, build
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef_config import check_albef, check_queue
+from mt_fairseq.models.albef.config import check_albef, check_queue
 from mt_fairseq.modules.momentum import NO_ID, FeatureQueue, MomentumTwin
 from tests.albef.small import PRETRAINING, batch, build
 

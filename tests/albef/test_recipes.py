@@ -13,7 +13,7 @@ from fairseq.optim.lr_scheduler.cosine_lr_scheduler import CosineLRSchedule
 from fairseq.tasks import TASK_DATACLASS_REGISTRY, TASK_REGISTRY
 from omegaconf import DictConfig
 
-from mt_fairseq.models.albef_config import check_queue
+from mt_fairseq.models.albef.config import check_queue
 from mt_fairseq.plan.recipe import read_recipe
 from tests.support import ROOT
 

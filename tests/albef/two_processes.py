@@ -15,7 +15,7 @@ from mt_fairseq.criterions.albef import AlbefPretrainCriterion, AlbefRetrievalCr
 from mt_fairseq.criterions.albef_classification import AlbefClassificationCriterion
 from mt_fairseq.criterions.albef_pairs import AlbefPairsCriterion
 from mt_fairseq.criterions.albef_vqa import AlbefVqaCriterion
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from tests.albef.small import PRETRAINING, WORDS, batch, build
 
 STEPS, SHARES = 3, (3, 2)  # samples of each process

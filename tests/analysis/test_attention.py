@@ -13,7 +13,7 @@ from mt_fairseq.analysis.__main__ import main
 from mt_fairseq.analysis.attention import average_diversity, draw_diversity, head_divergences
 from mt_fairseq.analysis.passes import run_pairs
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.models.stand_in import VARIANTS, batch, build_small
 
 

@@ -20,7 +20,7 @@ from mt_fairseq.data.image_text_dataset import ImageTextDataset
 from mt_fairseq.data.transforms import build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import load_checkpoint
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.albef.small import build as small_albef
 from tests.models.stand_in import MANAGERS, VARIANTS, batch, build_small
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mt_fairseq.convert import from_official
 from mt_fairseq.convert.official import convert_state
 from mt_fairseq.convert.tables import Place
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 MANAGERTOWERS = ["mt_aaue", "mt_saue"]
 FOLDERS = [*MANAGERTOWERS, "bt", "meter", "meter_fusion"]

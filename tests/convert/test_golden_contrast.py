@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mt_fairseq.criterions.contrastive import itc_loss, itm_loss
 from mt_fairseq.models.matching import contrast_all, match_negatives
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.contrastive import negative_weights, same
 from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.outputs import Contrast, ImageStates, TextStates

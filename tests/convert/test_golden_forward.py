@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.convert.golden import BOUND, Golden, difference
 
 

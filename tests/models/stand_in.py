@@ -8,10 +8,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mt_fairseq.models.bridgetower import BridgeTowerTiny, BridgeTowerTinyConfig
-from mt_fairseq.models.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
-from mt_fairseq.models.meter import MeterTiny, MeterTinyConfig
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.bridgetower import BridgeTowerTiny, BridgeTowerTinyConfig
+from mt_fairseq.models.two_tower.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
+from mt_fairseq.models.two_tower.meter import MeterTiny, MeterTinyConfig
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.bridges import BRIDGES
 
 VOCABULARY = 60

@@ -16,8 +16,8 @@ from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from omegaconf import DictConfig, OmegaConf
 
 import mt_fairseq.plugin  # noqa: F401
-from mt_fairseq.models.config import TwoTowerConfig
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.config import TwoTowerConfig
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.models.stand_in import StandInTask
 
 ARCHITECTURES = [

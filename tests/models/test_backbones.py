@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mt_fairseq.models.presets import PRESETS
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.models.stand_in import BRIDGE, StandInDictionary, StandInTask, batch, build_small
 
 VISION = [name for name in PRESETS if "patch_size" in PRESETS[name]]

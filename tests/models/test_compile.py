@@ -9,8 +9,9 @@ from functools import partial
 import pytest
 import torch
 
-from mt_fairseq.models import compiling, two_tower
+from mt_fairseq.models import compiling
 from mt_fairseq.models.compiling import compile_parts
+from mt_fairseq.models.two_tower import model as two_tower
 from tests.models.stand_in import batch
 from tests.modules.test_checkpointing import MANAGER, build, loss_of
 
@@ -59,7 +60,7 @@ def test_a_model_that_only_answers_is_not_compiled(monkeypatch: pytest.MonkeyPat
     def refuse() -> None:
         raise AssertionError("compiled")
 
-    monkeypatch.setattr("mt_fairseq.models.two_tower.check_compiler", refuse)
+    monkeypatch.setattr("mt_fairseq.models.two_tower.model.check_compiler", refuse)
     build(**SMALL, compile=True).eval()(*batch())
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.managertower import ManagerTowerBase, ManagerTowerConfig
+from mt_fairseq.models.two_tower.managertower import ManagerTowerBase, ManagerTowerConfig
 from mt_fairseq.modules.hf import (
     BertConfig,
     BertModel,

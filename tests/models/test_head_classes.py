@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.models.head_classes import ClassNames
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.albef import small
 from tests.models.stand_in import StandInTask, build_small
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.outputs import LayerOutput
 from tests.models.stand_in import BRIDGE, batch, build_small
 

@@ -25,7 +25,7 @@ def warm_up() -> None:
 
 def main(config: str, batch: int, overrides: list[str]) -> None:
     from mt_fairseq.analysis.flops import Inputs, build_random
-    from mt_fairseq.models.albef import AlbefModel
+    from mt_fairseq.models.albef.model import AlbefModel
     from mt_fairseq.optim.adamw import AdamW
     from mt_fairseq.plan.recipe import read_recipe
 

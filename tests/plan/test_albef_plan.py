@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mt_fairseq.analysis.flops import Inputs, build_random
-from mt_fairseq.models.albef import AlbefModel
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.plan.__main__ import main
 from mt_fairseq.plan.albef import ANSWER_TOKENS, ANSWERS
 from mt_fairseq.plan.memory import GB

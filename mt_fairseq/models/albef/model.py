@@ -12,25 +12,25 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef_config import (
+from mt_fairseq.models.albef.config import (
     AlbefConfig,
     AlbefTinyConfig,
     check_albef,
     check_queue,
 )
-from mt_fairseq.models.albef_heads import (
+from mt_fairseq.models.albef.heads import (
     CLASS_HEADS,
     NO_TEACHER,
     PAIR_HEADS,
     build_albef_head,
     start_mlm_head,
 )
-from mt_fairseq.models.albef_loading import reconcile_albef
-from mt_fairseq.models.albef_steps import STEPS, distilled_logits
+from mt_fairseq.models.albef.loading import reconcile_albef
+from mt_fairseq.models.albef.steps import STEPS, distilled_logits
 from mt_fairseq.models.encoders import build_text, build_vision
 from mt_fairseq.models.param_groups import BASE, HEAD, tag_parameters
 from mt_fairseq.models.presets import VIT
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.albef.fusion import FusionEncoder, take_bert_layer
 from mt_fairseq.modules.albef.network import AlbefNetwork
 from mt_fairseq.modules.albef.outputs import DistilledOutput
@@ -165,7 +165,7 @@ class AlbefModel(TwoTowerModel):
             return_all: also give every fusion layer's states.
             classification_head_name: the head whose logits are wanted; in training also those of
                 the momentum model.
-            step: a step of ``mt_fairseq.models.albef_steps``, by name.
+            step: a step of ``mt_fairseq.models.albef.steps``, by name.
             inputs: what else that step takes.
         """
         if step is not None:

@@ -15,12 +15,12 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import check_image_size, check_ranges, check_text_length
 from mt_fairseq.models.compiling import check_compiler, compile_parts, log_compilation
 from mt_fairseq.models.encoders import build_text, build_vision, resolve_encoders, store_configs
-from mt_fairseq.models.head_builders import build_head
 from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import HEADS, LoadReport, reconcile
 from mt_fairseq.models.named_heads import NamedHeads
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
-from mt_fairseq.models.steps import STEPS
+from mt_fairseq.models.two_tower.heads import build_head
+from mt_fairseq.models.two_tower.steps import STEPS
 from mt_fairseq.modules.checkpointing import checkpoint_layers
 from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
 from mt_fairseq.modules.heads import init_weights
@@ -179,7 +179,7 @@ class TwoTowerModel(BaseFairseqModel):
                 for pairs of images. M = B but in training steps.
             return_all: also give every cross-modal layer's states and aggregation weights.
             classification_head_name: the head whose logits are wanted.
-            step: a training step of ``mt_fairseq.models.steps``, by name.
+            step: a training step of ``mt_fairseq.models.two_tower.steps``, by name.
             inputs: what else that step takes.
         """
         if self.training and self.compiled_calls is not None:

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import encoder_layers
-from mt_fairseq.models.config import LARGE, TINY, TwoTowerConfig, derive
-from mt_fairseq.models.two_tower import TwoTowerModel
+from mt_fairseq.models.two_tower.config import LARGE, TINY, TwoTowerConfig, derive
+from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.base import Aggregation
 from mt_fairseq.modules.aggregation.bridges import BRIDGES, Bridge
 from mt_fairseq.modules.aggregation.experts import ExpertInput

@@ -17,7 +17,7 @@ from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.outputs import PretrainingOutput, RankingOutput, RetrievalOutput
 
 if TYPE_CHECKING:
-    from mt_fairseq.models.two_tower import TwoTowerModel
+    from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 
 def pretraining(

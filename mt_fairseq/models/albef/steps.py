@@ -21,7 +21,7 @@ from mt_fairseq.modules.heads import ContrastiveHead
 from mt_fairseq.modules.outputs import ImageStates, Matching, TextStates
 
 if TYPE_CHECKING:
-    from mt_fairseq.models.albef import AlbefModel
+    from mt_fairseq.models.albef.model import AlbefModel
 
 PAIR_TEMPERATURE = 0.07  # a literal in the reference, whatever the model has learnt
 TRUE_PAIR_SHARE = 2 / 3

@@ -7,7 +7,7 @@ from omegaconf import II, DictConfig
 
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.checks import encoder_layers, option
-from mt_fairseq.models.config import EncoderConfig, derive
+from mt_fairseq.models.two_tower.config import EncoderConfig, derive
 
 
 @dataclass

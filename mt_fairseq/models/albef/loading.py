@@ -28,7 +28,7 @@ from mt_fairseq.models.loading import (
 )
 
 if TYPE_CHECKING:
-    from mt_fairseq.models.albef import AlbefModel
+    from mt_fairseq.models.albef.model import AlbefModel
 
 TWIN, QUEUE = "twin.", "queue."
 LAYERS, PARTNERS = "network.fusion.layers.", "network.fusion.partners."

@@ -1,0 +1,1 @@
+"""ALBEF as a fairseq model: configuration, build, heads, steps and loading."""

@@ -1,0 +1,1 @@
+"""ManagerTower, BridgeTower and METER: one network, three ways from encoders to fusion."""

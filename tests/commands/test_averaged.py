@@ -98,16 +98,17 @@ def test_fairseq_takes_the_average(checkpoint: Path, question_bin: Path, tmp_pat
 
 
 def test_without_an_average(
-    vqa_checkpoint: Path, exported: Path, question_bin: Path, tmp_path: Path
+    vqa_checkpoint: Path, exported: Path, question_bin: Path, raw_questions: Path, tmp_path: Path
 ) -> None:
     message = "holds no averaged weights"
+    image = str(raw_questions / "images" / "train-0.png")
     with pytest.raises(UserError, match=message):
         load_checkpoint(vqa_checkpoint, ema=True)
     with pytest.raises(UserError, match=message):
         evaluate.main([str(exported), str(question_bin), "--out", str(tmp_path / "out"), "--ema"])
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match=message):
-        predict.main([str(vqa_checkpoint), "--image", "x.png", "--text", QUESTION, "--ema"])
+        predict.main([str(vqa_checkpoint), "--image", image, "--text", QUESTION, "--ema"])
     with pytest.raises(UserError, match=message):
         convert(["export", str(vqa_checkpoint), "--out", str(tmp_path / "exported"), "--ema"])
     with pytest.raises(UserError, match="--ema and --model-overrides"):

@@ -143,9 +143,9 @@ def test_retrieval(
     ("args", "message"),
     [
         ([], "--labels is needed for --task vqa"),
-        (["--labels", "none.txt"], "--labels none.txt: cannot be read"),
+        (["--labels", "none.txt"], "--labels none.txt: no such file"),
         (["--task", "nlvr2"], "--task nlvr2: the checkpoint has no head for it, it has vqa"),
-        (["--text-length", "40", "--labels", "x"], "the text encoder has 16 positions"),
+        (["--text-length", "40", "--labels", __file__], "the text encoder has 16 positions"),
         (["--text-length", "1"], "--text-length 1: must be at least 3"),
         (["--image-size", "50"], "--image-size 50: no multiple"),
         (["--tokenizer", "/nowhere/roberta"], "/nowhere/roberta: there is no such folder"),

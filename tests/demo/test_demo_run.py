@@ -75,7 +75,7 @@ def test_progress_of_training_and_of_bars() -> None:
 
 
 def test_mistakes_come_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match="no such file or folder"):
         main(["--raw", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")])
     with pytest.raises(UserError, match="--finetuning-updates 0"):
         main(["--finetuning-updates", "0", "--out", str(tmp_path / "out")])

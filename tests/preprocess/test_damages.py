@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mt_fairseq.data.data_bin import DataBin
+from mt_fairseq.data.split import Split
 from mt_fairseq.errors import UserError
 from preprocess.__main__ import main
 
@@ -144,7 +145,7 @@ def compare(samples: list[Given], data: DataBin, what: str) -> None:
         split = data.split(name)
         for i in range(len(split)):
             candidates = given.get((name, repr(split.sample_id(i))), [])
-            faults = [difference(data, name, i, sample) for sample in candidates]
+            faults = [difference(data, split, i, sample) for sample in candidates]
             assert None in faults, f"{what}: {name} {split.sample_id(i)!r}: {faults or 'not given'}"
             stored[name] += 1
     for name in {split for split, _ in given}:
@@ -156,9 +157,8 @@ def compare(samples: list[Given], data: DataBin, what: str) -> None:
         )
 
 
-def difference(data: DataBin, name: str, i: int, sample: Given) -> str | None:
+def difference(data: DataBin, split: Split, i: int, sample: Given) -> str | None:
     """How a stored sample differs from a given one, or None."""
-    split = data.split(name)
     if not isinstance(sample.text, str):
         return f"text {sample.text!r}"
     if split.text(i).tolist() != list(data.tokenizer.encode(sample.text)):
@@ -167,15 +167,15 @@ def difference(data: DataBin, name: str, i: int, sample: Given) -> str | None:
     if images != [path.read_bytes() if path.is_file() else None for path in sample.images]:
         return f"other images than {[path.name for path in sample.images]}"
     for column, value in sample.facts.items():
-        found = fact(data, name, i, column)
+        found = fact(data, split, i, column)
         if not same(found, value):
             return f"{column} {found!r}, not {value!r}"
     return None
 
 
-def fact(data: DataBin, name: str, i: int, column: str) -> Any:
+def fact(data: DataBin, split: Split, i: int, column: str) -> Any:
     """A stored value as the raw files would spell it."""
-    value = data.split(name).value(column, i)
+    value = split.value(column, i)
     if column == ANSWERS:
         return set(value)
     if column == LABEL:

@@ -42,14 +42,21 @@ def attempt(make: Callable[[], Given]) -> Iterator[Given]:
 
 
 def read(path: Path) -> Any:
-    return json.loads(path.read_bytes().decode("utf-8-sig"))
+    return parse(path.read_bytes())
+
+
+def parse(data: bytes) -> Any:
+    """A number of more digits than Python converts is infinite: it spoils its own field alone."""
+    return json.loads(data.decode("utf-8-sig"), parse_int=lambda digits: (
+        int(digits) if len(digits) < 4000 else float("inf")
+    ))  # fmt: skip
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         try:
             if line.strip():
-                yield number, json.loads(line.decode("utf-8-sig"))
+                yield number, parse(line)
         except (ValueError, RecursionError):
             continue
 

@@ -6,28 +6,30 @@ averages over all words of a process's batch), so that no result depends on how 
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig
-from torch import Tensor
 
+from mt_fairseq.criterions.base import (
+    SETTING,
+    SHARE,
+    Average,
+    Criterion,
+    Metrics,
+    Objective,
+)
 from mt_fairseq.criterions.contrastive import (
     CONTRAST_METRICS,
     MATCHING_METRICS,
-    contrast_log,
-    itm_loss,
-    log_contrast,
-    log_matching,
-    matching_log,
+    itc_objective,
+    itm_objective,
 )
 from mt_fairseq.criterions.distillation import distilled_cross_entropy, distilled_itc_loss
-from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
-from mt_fairseq.criterions.mlm_itm import mean_by_text
+from mt_fairseq.criterions.mlm_itm import MLM_METRICS, mean_by_text, mlm_figures
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef.steps import AlignmentOutput
 from mt_fairseq.modules.outputs import Matching
@@ -35,16 +37,15 @@ from mt_fairseq.modules.outputs import Matching
 DISTILLED = ("itc", "mlm")
 OBJECTIVE_METRICS: dict[str, Metrics] = {
     "itc": CONTRAST_METRICS,
-    "itm": {**MATCHING_METRICS, "itm_ranked": LARGER},
-    "mlm": {"mlm_loss": SMALLER, "mlm_accuracy": LARGER},
+    "itm": {**MATCHING_METRICS, "itm_ranked": SHARE},
+    "mlm": MLM_METRICS,
 }
 Sample = dict[str, Any]
-Log = dict[str, Any]
 
 
 @torch.no_grad()
-def ranking_log(matching: Matching) -> dict[str, Tensor]:
-    """Of the drawn negatives, how many there are and how many match less than their true pair.
+def ranked(matching: Matching) -> Average:
+    """How many of the drawn negatives match less than their true pair.
 
     Unlike accuracy it hangs on no threshold, which hard negatives shift: 50 % are ranked right
     without looking. Equal scores count half.
@@ -53,19 +54,23 @@ def ranking_log(matching: Matching) -> dict[str, Tensor]:
     true, *negatives = (logits[:, 1] - logits[:, 0]).chunk(3)
     margins = torch.cat([true - negative for negative in negatives])
     exists = (matching.weights[len(true) :] > 0).float()
-    return {
-        "itm_ranked": (exists * (margins.sign() + 1) / 2).sum(),
-        "itm_negatives": exists.sum(),
-    }
+    return Average((exists * (margins.sign() + 1) / 2).sum(), exists.sum())
 
 
-class AlbefCriterion(FairseqCriterion):
+class AlbefCriterion(Criterion[Sample]):
     """The sum of the objectives that the model has heads for.
 
     Args:
         task: the task.
         distilled: objectives that also learn from the momentum model.
     """
+
+    METRICS: ClassVar[Metrics] = {
+        **OBJECTIVE_METRICS["itc"],
+        **OBJECTIVE_METRICS["itm"],
+        **OBJECTIVE_METRICS["mlm"],
+        "alpha": SETTING,
+    }
 
     def __init__(self, task: FairseqTask, distilled: tuple[str, ...]) -> None:
         super().__init__(task)
@@ -75,41 +80,27 @@ class AlbefCriterion(FairseqCriterion):
         """What the model's step is told beside the batch."""
         return {}
 
-    def forward(
-        self, model: torch.nn.Module, sample: Sample, reduce: bool = True
-    ) -> tuple[Tensor, int, Log]:
+    def objectives(self, model: torch.nn.Module, sample: Sample) -> list[Objective]:
         output = model(
             **sample["net_input"],
             step="alignment",
             is_dummy=sample.get("is_dummy", False),
             **self.step_options(),
         )
-        losses: list[Tensor] = []
-        log: Log = {"alpha": output.alpha * sample["nsentences"]}
+        texts = sample["nsentences"]
+        found: list[Objective] = []
         if output.itc is not None:
             alpha = output.alpha if "itc" in self.distilled else 0.0
-            losses.append(distilled_itc_loss(output.itc, alpha))
-            log.update(contrast_log(output.itc, losses[-1]))
+            found.append(itc_objective(output.itc, distilled_itc_loss(output.itc, alpha), texts))
         if output.itm is not None:
-            losses.append(itm_loss(output.itm))
-            log.update(matching_log(output.itm, losses[-1]))
-            log.update(ranking_log(output.itm))
+            found.append(itm_objective(output.itm, texts))
+            found[-1].figures["itm_ranked"] = ranked(output.itm)
         if output.mlm_logits is not None:
-            losses.append(self.mlm(output, sample, log))
-        loss = torch.stack(losses).sum()
-        for name in ("ntokens", "nsentences"):
-            log[name] = sample[name]
-        return (
-            loss,
-            sample["nsentences"],
-            {
-                **log,
-                "loss": loss.detach(),
-                "sample_size": sample["nsentences"],
-            },
-        )
+            found.append(self.mlm(output, sample))
+        found[0].figures["alpha"] = Average(output.alpha * texts, texts)
+        return found
 
-    def mlm(self, output: AlignmentOutput, sample: Sample, log: Log) -> Tensor:
+    def mlm(self, output: AlignmentOutput, sample: Sample) -> Objective:
         """Sum over texts of the mean over their masked words."""
         assert output.mlm_logits is not None
         positions = sample["net_input"]["masked_positions"]
@@ -117,40 +108,15 @@ class AlbefCriterion(FairseqCriterion):
         by_word = distilled_cross_entropy(
             output.mlm_logits, words, output.mlm_teacher_logits, output.alpha
         )
-        log["mlm_loss"] = by_word.detach().sum()
-        log["mlm_correct"] = (output.mlm_logits.argmax(dim=-1) == words).sum()
-        log["mlm_words"] = words.numel()
-        return mean_by_text(by_word, positions).sum()
+        figures = mlm_figures(by_word, output.mlm_logits, words)
+        return Objective(mean_by_text(by_word, positions).sum(), figures=figures)
 
     @classmethod
-    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
-        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
-        found = {"loss": SMALLER}
-        for name in cfg.task.get("objectives", "itc,itm").split(","):
-            found |= OBJECTIVE_METRICS.get(name, {})
-        return found
-
-    @classmethod
-    def reduce_metrics(cls, logging_outputs: list[Log]) -> None:
-        samples = total(logging_outputs, "nsentences")
-        log_average("loss", total(logging_outputs, "loss"), samples)
-        present = {name for output in logging_outputs for name in output}
-        if "itc_loss" in present:
-            log_contrast(logging_outputs, samples)
-        if "itm_loss" in present:
-            log_matching(logging_outputs, samples)
-            negatives = total(logging_outputs, "itm_negatives")
-            log_average("itm_ranked", 100 * total(logging_outputs, "itm_ranked"), negatives)
-        if "mlm_loss" in present:
-            words = total(logging_outputs, "mlm_words")
-            log_average("mlm_loss", total(logging_outputs, "mlm_loss"), words)
-            log_average("mlm_accuracy", 100 * total(logging_outputs, "mlm_correct"), words)
-        log_average("alpha", total(logging_outputs, "alpha"), samples)
-        metrics.log_scalar("nsentences", samples, 0, round=1)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
+    def declared_metrics(cls, cfg: DictConfig) -> dict[str, bool]:
+        known = super().declared_metrics(cfg)
+        chosen = cfg.task.get("objectives", "itc,itm").split(",")
+        absent = {n for name in OBJECTIVE_METRICS.keys() - chosen for n in OBJECTIVE_METRICS[name]}
+        return {name: larger for name, larger in known.items() if name not in absent}
 
 
 @dataclass

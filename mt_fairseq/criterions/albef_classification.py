@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from torch import Tensor
 
+from mt_fairseq.criterions.base import SETTING, Average, Metrics
 from mt_fairseq.criterions.classification import ClassificationCriterion
 from mt_fairseq.criterions.distillation import distilled_cross_entropy
-from mt_fairseq.criterions.logging import log_average, total
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.albef.outputs import DistilledOutput
 
@@ -18,6 +18,8 @@ from mt_fairseq.modules.albef.outputs import DistilledOutput
 @register_criterion("albef_classification", dataclass=FairseqDataclass)
 class AlbefClassificationCriterion(ClassificationCriterion):
     """(1 - alpha) cross-entropy + alpha soft cross-entropy against the momentum model's classes."""
+
+    METRICS: ClassVar[Metrics] = {**ClassificationCriterion.METRICS, "alpha": SETTING}
 
     def loss(self, output: Any, labels: Tensor) -> Tensor:
         if not isinstance(output, DistilledOutput):
@@ -30,12 +32,6 @@ class AlbefClassificationCriterion(ClassificationCriterion):
             output.logits, labels, output.teacher_logits, output.alpha
         ).sum()
 
-    def further_log(self, output: Any, samples: int) -> dict[str, float]:
+    def further_figures(self, output: Any, samples: int) -> dict[str, Average]:
         """The weight of the momentum model's classes."""
-        return {"alpha": output.alpha * samples}
-
-    @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        super().reduce_metrics(logging_outputs)
-        samples = total(logging_outputs, "nsentences")
-        log_average("alpha", total(logging_outputs, "alpha"), samples)
+        return {"alpha": Average(output.alpha * samples, samples)}

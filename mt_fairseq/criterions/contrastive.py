@@ -5,17 +5,15 @@ Source: ManagerTower's appendix A.2, after ALBEF.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
+from mt_fairseq.criterions.base import LOSS, SHARE, Average, Metrics, Objective, average_loss
 from mt_fairseq.modules.outputs import Contrast, Matching
 
-CONTRAST_METRICS: Metrics = {"itc_loss": SMALLER, "batch_image_r1": LARGER, "batch_text_r1": LARGER}
-MATCHING_METRICS: Metrics = {"itm_loss": SMALLER, "itm_accuracy": LARGER}
+CONTRAST_METRICS: Metrics = {"itc_loss": LOSS, "batch_image_r1": SHARE, "batch_text_r1": SHARE}
+MATCHING_METRICS: Metrics = {"itm_loss": LOSS, "itm_accuracy": SHARE}
 
 
 def itc_loss(contrast: Contrast) -> Tensor:
@@ -36,38 +34,27 @@ def itm_loss(matching: Matching) -> Tensor:
     return (matching.weights * by_pair).sum()
 
 
-@torch.no_grad()
-def contrast_log(contrast: Contrast, loss: Tensor) -> dict[str, Tensor]:
-    """Sums over samples: the loss, and how often the best of the batch is a positive."""
-    log = {"itc_loss": loss.detach()}
+def itc_objective(contrast: Contrast, loss: Tensor, samples: int) -> Objective:
+    """A loss of contrast, and how often the best of the batch of all processes is a positive."""
+    figures = {"itc_loss": average_loss(loss, samples)}
     for name, logits in (
         ("batch_image_r1", contrast.text_to_image),
         ("batch_text_r1", contrast.image_to_text),
     ):
-        log[name] = contrast.positives.gather(1, logits.argmax(dim=1, keepdim=True)).sum()
-    return log
+        found = contrast.positives.gather(1, logits.detach().argmax(dim=1, keepdim=True)).sum()
+        figures[name] = Average(found, samples)
+    return Objective(loss, figures=figures)
+
+
+def itm_objective(matching: Matching, samples: int) -> Objective:
+    """The loss of matching, and how often it is right."""
+    loss = itm_loss(matching)
+    figures = {"itm_loss": average_loss(loss, samples), "itm_accuracy": matching_accuracy(matching)}
+    return Objective(loss, figures=figures)
 
 
 @torch.no_grad()
-def matching_log(matching: Matching, loss: Tensor) -> dict[str, Tensor]:
-    """Sums over pairs: the loss, right answers, and the weights of all pairs."""
+def matching_accuracy(matching: Matching) -> Average:
+    """Weights of the pairs that are told right, among those of all pairs."""
     right = matching.logits.argmax(dim=-1) == matching.labels
-    return {
-        "itm_loss": loss.detach(),
-        "itm_correct": (matching.weights * right).sum(),
-        "itm_pairs": matching.weights.sum(),
-    }
-
-
-def log_contrast(logging_outputs: list[dict[str, Any]], samples: float) -> None:
-    """Log the loss and, in percent, recall at 1 within the batch of all processes."""
-    log_average("itc_loss", total(logging_outputs, "itc_loss"), samples)
-    for name in ("batch_image_r1", "batch_text_r1"):
-        log_average(name, 100 * total(logging_outputs, name), samples)
-
-
-def log_matching(logging_outputs: list[dict[str, Any]], samples: float) -> None:
-    """Log the loss, and the accuracy in percent."""
-    log_average("itm_loss", total(logging_outputs, "itm_loss"), samples)
-    pairs = total(logging_outputs, "itm_pairs")
-    log_average("itm_accuracy", 100 * total(logging_outputs, "itm_correct"), pairs)
+    return Average((matching.weights * right).sum(), matching.weights.sum())

@@ -4,27 +4,22 @@ Source: ManagerTower, appendix A.2. Both losses have weight 1.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
-from omegaconf import II, DictConfig
-from torch import Tensor
+from omegaconf import II
 
+from mt_fairseq.criterions.base import Criterion, Metrics, Objective
 from mt_fairseq.criterions.contrastive import (
     CONTRAST_METRICS,
     MATCHING_METRICS,
-    contrast_log,
     itc_loss,
-    itm_loss,
-    log_contrast,
-    log_matching,
-    matching_log,
+    itc_objective,
+    itm_objective,
 )
-from mt_fairseq.criterions.logging import SMALLER, Metrics, log_average, total
 from mt_fairseq.errors import UserError
 
 
@@ -35,12 +30,14 @@ class ItcItmConfig(FairseqDataclass):
 
 
 @register_criterion("itc_itm", dataclass=ItcItmConfig)
-class ItcItmCriterion(FairseqCriterion):
+class ItcItmCriterion(Criterion[dict[str, Any]]):
     """``sample_size`` is the number of texts; a text's three matching pairs are averaged.
 
     Texts are contrasted with the images of all processes. With accumulated steps each step is a
     batch of its own: accumulation does not add negatives.
     """
+
+    METRICS: ClassVar[Metrics] = {**CONTRAST_METRICS, **MATCHING_METRICS}
 
     def __init__(self, task: FairseqTask, global_negatives: bool, false_texts: int) -> None:
         super().__init__(task)
@@ -50,40 +47,13 @@ class ItcItmCriterion(FairseqCriterion):
             )
         self.global_negatives = global_negatives
 
-    def forward(
-        self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
-    ) -> tuple[Tensor, int, dict[str, Tensor | int]]:
+    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
         output = model(
             **sample["net_input"],
             step="retrieval",
             global_negatives=self.global_negatives,
             is_dummy=sample.get("is_dummy", False),
         )
-        itc, itm = itc_loss(output.itc), itm_loss(output.itm)
-        loss = itc + itm
-        logging_output = {
-            "loss": loss.detach(),
-            **contrast_log(output.itc, itc),
-            **matching_log(output.itm, itm),
-            "ntokens": sample["ntokens"],
-            "nsentences": sample["nsentences"],
-            "sample_size": sample["nsentences"],
-        }
-        return loss, sample["nsentences"], logging_output
-
-    @classmethod
-    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
-        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
-        return {"loss": SMALLER, **CONTRAST_METRICS, **MATCHING_METRICS}
-
-    @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        texts = total(logging_outputs, "nsentences")
-        log_average("loss", total(logging_outputs, "loss"), texts)
-        log_contrast(logging_outputs, texts)
-        log_matching(logging_outputs, texts)
-        metrics.log_scalar("nsentences", texts, 0, round=1)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
+        texts = sample["nsentences"]
+        itc = itc_objective(output.itc, itc_loss(output.itc), texts)
+        return [itc, itm_objective(output.itm, texts)]

@@ -6,18 +6,17 @@ ranking needs no head of its own.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
-from omegaconf import II, DictConfig
+from omegaconf import II
 from torch import Tensor
 from torch.nn import functional
 
-from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
+from mt_fairseq.criterions.base import SHARE, Average, Criterion, Metrics, Objective
 from mt_fairseq.errors import UserError
 
 
@@ -33,8 +32,10 @@ def ranking_loss(scores: Tensor) -> Tensor:
 
 
 @register_criterion("itm_ranking", dataclass=ItmRankingConfig)
-class ItmRankingCriterion(FairseqCriterion):
+class ItmRankingCriterion(Criterion[dict[str, Any]]):
     """``sample_size`` is the number of images with their texts."""
+
+    METRICS: ClassVar[Metrics] = {"ranking_accuracy": SHARE}
 
     def __init__(self, task: FairseqTask, false_texts: int) -> None:
         super().__init__(task)
@@ -44,32 +45,8 @@ class ItmRankingCriterion(FairseqCriterion):
                 "say how many, --false-texts 15"
             )
 
-    def forward(
-        self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
-    ) -> tuple[Tensor, int, dict[str, Tensor | int]]:
+    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
         scores = model(**sample["net_input"], step="ranking").scores
-        loss = ranking_loss(scores)
-        logging_output = {
-            "loss": loss.detach(),
-            "ranked_first": (scores.argmax(dim=-1) == 0).sum(),
-            "ntokens": sample["ntokens"],
-            "nsentences": sample["nsentences"],
-            "sample_size": sample["nsentences"],
-        }
-        return loss, sample["nsentences"], logging_output
-
-    @classmethod
-    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
-        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
-        return {"loss": SMALLER, "ranking_accuracy": LARGER}
-
-    @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        images = total(logging_outputs, "nsentences")
-        log_average("loss", total(logging_outputs, "loss"), images)
-        log_average("ranking_accuracy", 100 * total(logging_outputs, "ranked_first"), images)
-        metrics.log_scalar("nsentences", images, 0, round=1)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
+        first = (scores.argmax(dim=-1) == 0).sum()
+        figures = {"ranking_accuracy": Average(first, sample["nsentences"])}
+        return [Objective(ranking_loss(scores), figures=figures)]

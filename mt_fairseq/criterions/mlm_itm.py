@@ -4,28 +4,34 @@ Source: ManagerTower, appendix A.1. All losses have weight 1.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
 from omegaconf import II, DictConfig
 from torch import Tensor
 from torch.nn import functional
 
+from mt_fairseq.criterions.base import (
+    LOSS,
+    SHARE,
+    Average,
+    Criterion,
+    Metrics,
+    Objective,
+    average_loss,
+)
 from mt_fairseq.criterions.contrastive import (
     CONTRAST_METRICS,
     MATCHING_METRICS,
-    contrast_log,
     itc_loss,
-    itm_loss,
-    log_contrast,
-    log_matching,
-    matching_log,
+    itc_objective,
+    itm_objective,
 )
-from mt_fairseq.criterions.logging import LARGER, SMALLER, Metrics, log_average, total
+
+MLM_METRICS: Metrics = {"mlm_loss": LOSS, "mlm_accuracy": SHARE}
 
 
 @dataclass
@@ -56,8 +62,17 @@ def mean_by_text(by_word: Tensor, positions: Tensor) -> Tensor:
     return by_word.new_zeros(len(positions)).index_add(0, rows, by_word / counts[rows])
 
 
+def mlm_figures(by_word: Tensor, logits: Tensor, words: Tensor) -> dict[str, Average]:
+    """Averages over words: losses (n,), and whether the best of logits (n, V) are words (n,)."""
+    right = (logits.detach().argmax(dim=-1) == words).sum()
+    return {
+        "mlm_loss": average_loss(by_word.sum(), words.numel()),
+        "mlm_accuracy": Average(right, words.numel()),
+    }
+
+
 @register_criterion("mlm_itm", dataclass=MlmItmConfig)
-class MlmItmCriterion(FairseqCriterion):
+class MlmItmCriterion(Criterion[dict[str, Any]]):
     """Sum over texts of the losses, ``sample_size`` the number of texts.
 
     fairseq divides the gradients of all processes and accumulated steps by one number. MLM counts
@@ -66,14 +81,14 @@ class MlmItmCriterion(FairseqCriterion):
     the texts of a step, so accumulated steps are not one large batch to it; processes are.)
     """
 
+    METRICS: ClassVar[Metrics] = {**MLM_METRICS, **MATCHING_METRICS, **CONTRAST_METRICS}
+
     def __init__(self, task: FairseqTask, itc: bool, global_negatives: bool) -> None:
         super().__init__(task)
         self.itc = itc
         self.global_negatives = global_negatives
 
-    def forward(
-        self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
-    ) -> tuple[Tensor, int, dict[str, Tensor | int]]:
+    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
         output = model(
             **sample["net_input"],
             step="pretraining",
@@ -84,43 +99,17 @@ class MlmItmCriterion(FairseqCriterion):
         positions = sample["net_input"]["masked_positions"]
         words = sample["target"][positions]
         by_text, by_word = mlm_loss_by_text(output.mlm_logits, words, positions)
-        itm = itm_loss(output.itm)
-        loss = by_text.sum() + itm
-        logging_output = {
-            "mlm_loss": by_word.detach().sum(),
-            "mlm_correct": (output.mlm_logits.argmax(dim=-1) == words).sum(),
-            "mlm_words": words.numel(),
-            **matching_log(output.itm, itm),
-            "ntokens": sample["ntokens"],
-            "nsentences": sample["nsentences"],
-            "sample_size": sample["nsentences"],
-        }
+        texts = sample["nsentences"]
+        found = [
+            Objective(by_text.sum(), figures=mlm_figures(by_word, output.mlm_logits, words)),
+            itm_objective(output.itm, texts),
+        ]
         if output.itc is not None:
-            itc = itc_loss(output.itc)
-            loss = loss + itc
-            logging_output.update(contrast_log(output.itc, itc))
-        logging_output["loss"] = loss.detach()
-        return loss, sample["nsentences"], logging_output
+            found.append(itc_objective(output.itc, itc_loss(output.itc), texts))
+        return found
 
     @classmethod
-    def declared_metrics(cls, cfg: DictConfig) -> Metrics:
-        """What a best checkpoint can be chosen by; ``cfg`` is the whole run's."""
-        masked_words = {"mlm_loss": SMALLER, "mlm_accuracy": LARGER}
-        contrast = CONTRAST_METRICS if cfg.task.itc else {}
-        return {"loss": SMALLER, **masked_words, **MATCHING_METRICS, **contrast}
-
-    @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        texts = total(logging_outputs, "nsentences")
-        words = total(logging_outputs, "mlm_words")
-        log_average("loss", total(logging_outputs, "loss"), texts)
-        log_average("mlm_loss", total(logging_outputs, "mlm_loss"), words)
-        log_average("mlm_accuracy", 100 * total(logging_outputs, "mlm_correct"), words)
-        log_matching(logging_outputs, texts)
-        if any("itc_loss" in output for output in logging_outputs):
-            log_contrast(logging_outputs, texts)
-        metrics.log_scalar("nsentences", texts, 0, round=1)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
+    def declared_metrics(cls, cfg: DictConfig) -> dict[str, bool]:
+        known = super().declared_metrics(cfg)
+        absent = () if cfg.task.itc else CONTRAST_METRICS
+        return {name: larger for name, larger in known.items() if name not in absent}

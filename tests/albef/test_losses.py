@@ -191,7 +191,7 @@ def test_no_negative_and_no_masked_word(count: int) -> None:
         "ntokens": 1, "nsentences": count,
     }  # fmt: skip
     loss, _, log = criterion(model, sample)
-    assert torch.isfinite(loss) and log["mlm_loss"] == 0 == log["mlm_words"]
+    assert torch.isfinite(loss) and log["mlm_loss"] == 0 == log["mlm_loss_count"]
     loss.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
     assert not any(p.grad is not None and p.grad.any() for p in model.heads["mlm"].parameters())

@@ -47,7 +47,7 @@ def test_loss_and_logits_are_the_reference_s(folder: str, task: str, shared_dir:
     loss, size, logged = run(model, task, {"net_input": net_input, "labels": labels})
     assert loss.item() / size == pytest.approx(golden.outputs[f"{name}.loss"].item(), rel=1e-6)
     right = golden.outputs[f"{name}.logits"].argmax(dim=1) == labels
-    assert int(logged["correct"]) == int(right.sum())
+    assert int(logged["accuracy"]) == int(right.sum())
     # one sample after the other adds up to the batch
     parts = [
         run(model, task, {"net_input": {k: v[i : i + 1] for k, v in net_input.items()},

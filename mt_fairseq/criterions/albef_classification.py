@@ -32,6 +32,7 @@ class AlbefClassificationCriterion(ClassificationCriterion):
             output.logits, labels, output.teacher_logits, output.alpha
         ).sum()
 
-    def further_figures(self, output: Any, samples: int) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: dict[str, Any]) -> dict[str, Average]:
         """The weight of the momentum model's classes."""
+        samples = sample["nsentences"]
         return {"alpha": Average(output.alpha * samples, samples)}

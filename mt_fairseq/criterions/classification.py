@@ -42,7 +42,7 @@ class ClassificationCriterion(Criterion[dict[str, Any]]):
         correct = output.logits.detach().argmax(dim=1).eq(labels).sum()
         figures = {
             "accuracy": Average(correct, sample["labelled"]),
-            **self.further_figures(output, sample["nsentences"]),
+            **self.further_figures(output, sample),
         }
         return [Objective(self.loss(output, labels), figures=figures)]
 
@@ -53,6 +53,6 @@ class ClassificationCriterion(Criterion[dict[str, Any]]):
         """The sum over samples of a batch's loss."""
         return classification_loss(output.logits, labels)
 
-    def further_figures(self, output: Any, samples: int) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: dict[str, Any]) -> dict[str, Average]:
         """What else is logged; nothing here."""
         return {}

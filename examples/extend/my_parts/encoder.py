@@ -1,4 +1,4 @@
-"""A kind of encoder of one's own: ELECTRA, as ``--text-encoder google/electra-base-discriminator``."""
+"""A kind of encoder of one's own: ``--text-encoder google/electra-base-discriminator``."""
 
 from transformers import ElectraConfig, ElectraModel
 

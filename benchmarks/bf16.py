@@ -19,8 +19,8 @@ from benchmarks.measure import in_turns
 from benchmarks.registry import register_benchmark
 from benchmarks.result import Result
 from mt_fairseq.analysis.flops import Inputs, build_random
+from mt_fairseq.kernels.cpu import products
 from mt_fairseq.models.two_tower.model import TwoTowerModel
-from mt_fairseq.modules import linear
 
 OURS, OWN, TORCHS = "bfloat16", "float32", "float32 with torch's own products"
 INPUTS = Inputs(image_size=(384, 384), tokens=13)
@@ -46,7 +46,7 @@ def bf16(args: argparse.Namespace) -> list[Result]:
         return model.eval()(tokens, images, classification_head_name="vqa").logits.float()
 
     def run_with_torchs_products() -> Tensor:
-        with mock.patch.object(linear, "ONEDNN_IS_FASTER", False):
+        with mock.patch.object(products, "ONEDNN_IS_FASTER", False):
             return run(exact)
 
     ways: dict[str, Callable[[], Tensor]] = {

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import (
 )
 
 from benchmarks.measure import seconds
-from mt_fairseq.modules.linear import ONEDNN_IS_FASTER
+from mt_fairseq.kernels.cpu.products import ONEDNN_IS_FASTER
 
 ROWS, WIDTH, INNER = 2600, 768, 3072  # eight pictures of 288 pixels through a feed-forward layer
 REPETITIONS = 5

@@ -27,8 +27,8 @@ from benchmarks.result import Result
 from benchmarks.small_model import VOCABULARY, small_model
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Shortlist, Side, rerank, shortlist
+from mt_fairseq.kernels import products_of_many_shapes
 from mt_fairseq.models.matching import MATCH
-from mt_fairseq.modules.linear import without_onednn
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 WIDTH, LAYERS, IMAGE_SIZE = 256, 6, 224
@@ -50,7 +50,7 @@ def retrieval(args: argparse.Namespace) -> list[Result]:
     loop = Loop(world)
     ways: dict[str, Way] = {
         OURS: blocks(world),
-        PEER: without_onednn()(loop.run),
+        PEER: products_of_many_shapes()(loop.run),
         ONEDNN: loop.run,
     }
     runs: dict[str, list[float]] = {label: [] for label in ways}

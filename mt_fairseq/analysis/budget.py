@@ -34,8 +34,7 @@ Parameters (M: millions) without task heads. "papers" counts as the official cod
 that nothing reads (RoBERTa's pooler, CLIP's text positions and norm, an idle temperature). "FLOPs"
 (G: billions) are multiply-adds of linear layers, matrix products and convolutions, and 5 operations
 an element for each layer norm (fvcore's count); "papers" norms every expert at every level, "ours"
-counts what this implementation runs: one norm an expert, shared by all levels, and a fused query
-that projects the shorter sequence alone."""
+counts what this implementation runs: one norm per expert, shared by all levels."""
 
 
 @dataclass(frozen=True)

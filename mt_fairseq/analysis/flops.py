@@ -8,10 +8,9 @@ Two conventions:
   scale and shift); nothing for softmax, activations and element-wise work. Its parameters include
   parts that nothing ever reads.
 
-Everything is counted from the operations that really run, but for two things. The official managers
-norm every expert at every level, ours norm it once for all levels; and the official fused query
-projects both sequences, ours the shorter one twice. These differences are added by formula.
-Training noise and dropout are off.
+Everything is counted from the operations that really run, but for one thing: the official managers
+norm every expert at every level, ours norm it once for all levels. The difference is added by
+formula. Training noise and dropout are off.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from mt_fairseq.modules.aggregation.manager_base import Manager
 from mt_fairseq.modules.aggregation.managers import (
     AdaptiveManager,
     ConcatAttentionManager,
-    LinearManager,
 )
 
 AFFINE_NORM, PLAIN_NORM = 5, 4  # operations an element, as fvcore counts a layer norm
@@ -129,11 +127,6 @@ def official_extra(model: TwoTowerModel, inputs: Inputs) -> int:
                 extra += (count - 1) * length * manager.query_width * width
             elif isinstance(manager, AdaptiveManager):  # ours weighs the shifts by a product
                 extra -= count * length * width
-            if isinstance(manager, AdaptiveManager) and manager.fused_query is not None:
-                extra += (max(lengths) - min(lengths)) * width**2
-                if isinstance(manager, LinearManager):  # ours attends scores, not states
-                    other = sum(lengths) - length
-                    extra += length * other * (width - count) + (length - other) * width * count
     return extra
 
 

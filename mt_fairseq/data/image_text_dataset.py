@@ -11,7 +11,6 @@ from fairseq.data import FairseqDataset
 from torch.nn.utils.rnn import pad_sequence
 
 from mt_fairseq.data.data_bin import DataBin
-from mt_fairseq.data.hand_over import stack_shared
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.transforms import Transform
 
@@ -110,7 +109,7 @@ class ImageTextDataset(FairseqDataset):
             "ntokens": sum(sample["tokens"].numel() for sample in samples),
             "net_input": {
                 "src_tokens": tokens,
-                "images": stack_shared(self.batch_images(samples)),
+                "images": torch.stack(self.batch_images(samples)),
             },
             "target": None,
         }

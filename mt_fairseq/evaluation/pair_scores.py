@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.ranking import Range
 from mt_fairseq.evaluation.state_store import ImageStore, TextStore, fused, nbytes
+from mt_fairseq.kernels import products_of_many_shapes
 from mt_fairseq.models.matching import MATCH
-from mt_fairseq.modules.linear import without_onednn
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 TEXT_GROUP = 256
@@ -178,7 +178,7 @@ class TowerScorer:
         return store
 
     @torch.no_grad()
-    @without_onednn()  # every image has another number of texts, of another length
+    @products_of_many_shapes()  # every image has another number of texts, of another length
     def scores(self, texts: Tensor, images: Tensor, advance: Advance) -> Tensor:
         """Match logits (p,) float32 of pairs within the current block, by image, then by text."""
         assert self.text_store is not None

@@ -1,4 +1,4 @@
-"""Multi-head attention over torch's fused kernels."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mt_fairseq.modules.dropped_attention import dropped_attention
-from mt_fairseq.modules.short_attention import (
-    attend_few_keys,
-    attend_few_queries,
-    fold_keys_pays,
-    fold_queries_pays,
-)
+from mt_fairseq.kernels import attention
 
 
 def key_mask(mask: Tensor | None) -> Tensor | None:
@@ -70,20 +64,13 @@ class MultiHeadAttention(nn.Module):
         """
         source = leader or self
         dropout = self.dropout if self.training else 0.0
-        if self.recorded is None and _may_fold(x):
-            width = self.query.out_features
-            side = x, memory, mask, self.heads, dropout, self.query, source.key, source.value
-            if fold_keys_pays(x, memory, width, self.heads):
-                return self.out(attend_few_queries(*side))
-            if fold_queries_pays(x, memory, width, self.heads):
-                return attend_few_keys(*side, self.out)
         batch = max(len(x), len(memory))
         projected = self.query(x), source.key(memory), source.value(memory)
         q, k, v = (self._split(states).expand(batch, -1, -1, -1) for states in projected)
         if self.recorded is not None:
             attended = self._attend_recorded(q, k, v, mask)
         else:
-            attended = _attend(q, k, v, mask, dropout)
+            attended = attention(q, k, v, mask, dropout)
         return self.out(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -103,24 +90,11 @@ class MultiHeadAttention(nn.Module):
         return F.dropout(probabilities, self.dropout, self.training) @ value
 
 
-def _may_fold(x: Tensor) -> bool:
-    """Elsewhere fused kernels keep a head's scores in float32 and never write them to memory."""
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-
-
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
-) -> Tensor:
-    if dropout and query.device.type == "cpu":
-        return dropped_attention(query, key, value, mask, dropout)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-
-
 @contextmanager
-def record_attention(attention: MultiHeadAttention) -> Iterator[list[Tensor]]:
+def record_attention(module: MultiHeadAttention) -> Iterator[list[Tensor]]:
     """Inside, every pass adds its probabilities (B, heads, T, S), with gradient, to the list."""
-    attention.recorded = []
+    module.recorded = []
     try:
-        yield attention.recorded
+        yield module.recorded
     finally:
-        attention.recorded = None
+        module.recorded = None

@@ -6,7 +6,6 @@ come again in the second, so losses and gradients are those without checkpointin
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,22 +16,20 @@ from torch.utils.checkpoint import checkpoint
 from mt_fairseq.modules.two_tower import TwoTower
 
 
-class Checkpointed:
-    """Stands before a module's own class: the same module, its parameters' names included."""
+class CheckpointedForward:
+    """A layer's ``forward``; the module stays as it is, names of parameters included."""
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
-            return self.forward_plainly(*args, **kwargs)
-        return checkpoint(self.forward_plainly, *args, use_reentrant=False, **kwargs)
+            return self.plainly(*args, **kwargs)
+        return checkpoint(self.plainly, *args, use_reentrant=False, **kwargs)
 
-    def forward_plainly(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module's own class does."""
-        return super().forward(*args, **kwargs)  # type: ignore[misc]
-
-
-@functools.cache
-def _checkpointed(kind: Any) -> Any:
-    return type(f"Checkpointed{kind.__name__}", (Checkpointed, kind), {})
+    def plainly(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module's class does."""
+        return type(self.layer).forward(self.layer, *args, **kwargs)
 
 
 def checkpoint_layers(network: TwoTower) -> None:
@@ -46,10 +43,9 @@ def checkpoint_layers(network: TwoTower) -> None:
         cross_modal.layers,
     ):
         for layer in layers:
-            kind: Any = type(layer)
-            layer.__class__ = _checkpointed(kind)
+            layer.forward = CheckpointedForward(layer)
 
 
-def checkpointed_layers(model: nn.Module) -> Iterator[Any]:
+def checkpointed_layers(model: nn.Module) -> Iterator[nn.Module]:
     """The layers of a model that are checkpointed."""
-    return (module for module in model.modules() if isinstance(module, Checkpointed))
+    return (m for m in model.modules() if isinstance(vars(m).get("forward"), CheckpointedForward))

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mt_fairseq.kernels import activated_linear
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
 from mt_fairseq.modules.dropout import Dropout
-from mt_fairseq.modules.linear import activated_linear
 from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
 from mt_fairseq.registry import Registry
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mt_fairseq.kernels import use_faster_products
 from mt_fairseq.modules.aggregation.experts import ExpertInput
 from mt_fairseq.modules.cross_modal import CrossModalEncoder
 from mt_fairseq.modules.heads import Pooler, init_weights
-from mt_fairseq.modules.linear import use_fast_linears
 from mt_fairseq.modules.outputs import FusionOutput, ImageStates, TextStates
 from mt_fairseq.modules.text import TextEncoder
 from mt_fairseq.modules.vision import VisionEncoder
@@ -55,7 +55,7 @@ class TwoTower(nn.Module):
         # last, so that the line above leaves the encoders' own initial weights alone
         self.text_encoder = text_encoder
         self.vision_encoder = vision_encoder
-        use_fast_linears(self)
+        use_faster_products(self)
         heads = (vision_encoder.heads, text_encoder.heads, cross_modal.heads)
         self.register_buffer("layout", torch.tensor([*vision_encoder.grid, *heads]))
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.kernels import ACTIVATIONS
+from mt_fairseq.modules.feed_forward import FeedForward
 from mt_fairseq.modules.hf import CLIPVisionConfig, CLIPVisionModel, ViTConfig, ViTModel
-from mt_fairseq.modules.linear import ACTIVATIONS, FeedForward
 from mt_fairseq.modules.positions import resize_positions
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

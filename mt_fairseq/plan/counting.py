@@ -154,7 +154,7 @@ def count(run: Callable[[], object], model: nn.Module) -> Cost:
 
 def _count_again(layer: Any, args: Any, kwargs: Any) -> Cost:
     """The cost of a checkpointed layer as it runs in the backward pass, its arguments at hand."""
-    run = functools.partial(layer.forward_plainly, *args, **kwargs)
+    run = functools.partial(layer.forward.plainly, *args, **kwargs)
     with FlopCounterMode(display=False) as counter:
         run()
     kept = _Kept(_tensors([*layer.parameters(), *layer.buffers(), args, kwargs]))

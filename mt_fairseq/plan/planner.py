@@ -21,11 +21,7 @@ from mt_fairseq.plan.counting import Cost, PartCosts, count_head, count_parts
 from mt_fairseq.plan.memory import GB, Memory, estimate
 from mt_fairseq.plan.passes import Passes, head_kind, is_albef, passes_of, task_class
 from mt_fairseq.plan.recipe import CHECKPOINTING, Recipe
-from mt_fairseq.tasks.vision_language import (
-    DEFAULT_IMAGE_SIZE,
-    DEFAULT_MAX_TEXT_LEN,
-    parse_image_size,
-)
+from mt_fairseq.tasks.config import DEFAULT_IMAGE_SIZE, DEFAULT_MAX_TEXT_LEN, parse_image_size
 
 BACKWARD = 3  # forward and backward cost three times the forward pass
 LOSS_BYTES = 8  # a logit: log probabilities and their gradient in float32

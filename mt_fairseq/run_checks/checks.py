@@ -19,7 +19,8 @@ from mt_fairseq.run_checks.files import check_models, check_one_model, check_wri
 from mt_fairseq.run_checks.metrics import check_metric
 from mt_fairseq.run_checks.numbers import check_numbers
 from mt_fairseq.run_checks.resume import check_start
-from mt_fairseq.tasks.vision_language import VisionLanguageTask, check_train_splits
+from mt_fairseq.tasks.config import check_train_splits
+from mt_fairseq.tasks.vision_language import VisionLanguageTask
 
 TORCHRUN = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 SLURM = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST")

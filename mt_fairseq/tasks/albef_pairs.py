@@ -15,8 +15,9 @@ from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.passes import Options, Passes
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
+from mt_fairseq.tasks.vision_language import VisionLanguageTask
 
 CLASSES = 3  # the first picture, the second, neither
 

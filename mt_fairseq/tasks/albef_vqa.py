@@ -20,9 +20,9 @@ from mt_fairseq.evaluation.answer_generator import AnswerBeamSearch, AnswerRanke
 from mt_fairseq.evaluation.answer_results import AnswerResults
 from mt_fairseq.evaluation.task_scorer import Collection
 from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.labels import LabelTask
 from mt_fairseq.tasks.passes import Options, Passes
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 ANSWERS = 3  # different ones per question of VQA v2, about
 

@@ -10,7 +10,6 @@ from typing import Any
 from fairseq.tasks import FairseqTask
 
 from mt_fairseq.data.epoch_batches import BatchLimits, EpochBatches
-from mt_fairseq.data.hand_over import HandOver
 from mt_fairseq.tasks.batch_options import check_same_options, options_of_run
 from mt_fairseq.tasks.weights_log import WeightsLoggingTask
 
@@ -34,8 +33,6 @@ class BatchingTask(WeightsLoggingTask):
             given.apply_defaults()
             iterator = self.resumable(iterator, given.arguments)
             self.batches_per_epoch = len(iterator)
-        if not isinstance(iterator.collate_fn, HandOver):  # an iterator may come a second time
-            iterator.collate_fn = HandOver(iterator.collate_fn)
         # Workers that outlive an epoch keep the dataset of the first one, and with it its masks
         # and crops: losses would depend on --num-workers.
         iterator.reuse_dataloader = False

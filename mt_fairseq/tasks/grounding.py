@@ -19,7 +19,8 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.grounding import BoxDictionary, BoxGenerator, BoxResults
 from mt_fairseq.models.grounding import MODES, heat_maps, map_layer
 from mt_fairseq.models.named_heads import HeadSpec
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
+from mt_fairseq.tasks.config import VisionLanguageConfig
+from mt_fairseq.tasks.vision_language import VisionLanguageTask
 
 
 @dataclass

@@ -12,8 +12,8 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.retrieval_generator import RetrievalGenerator, Workload
 from mt_fairseq.evaluation.retrieval_items import ItemDictionary, QueryDataset, RetrievalItems
 from mt_fairseq.evaluation.retrieval_scorer import RetrievalResults
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.gathering import GatheringTask
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 logger = logging.getLogger(__name__)
 

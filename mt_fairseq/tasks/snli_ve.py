@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from fairseq.tasks import register_task
 
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.labels import LabelTask
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 
 @dataclass

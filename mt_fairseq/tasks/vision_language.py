@@ -1,19 +1,17 @@
 """What the tasks share: the data-bin, the resolution, and what a checkpoint must carry."""
 
 import logging
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import torch
 from fairseq.dataclass import FairseqDataclass
-from omegaconf import II, MISSING
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
 from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
-from mt_fairseq.data.transforms import TRANSFORMS, Transform, build_transform
+from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.task_scorer import Answered, Collection
@@ -21,92 +19,18 @@ from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.models.starting_point import LAST, find_starting_point
-from mt_fairseq.open_options import REGISTRY, OpenOptions
 from mt_fairseq.tasks.batches import TRAIN, BatchingTask
+from mt_fairseq.tasks.config import (
+    DEFAULT_IMAGE_SIZE,
+    DEFAULT_MAX_TEXT_LEN,
+    VisionLanguageConfig,
+    check_train_splits,
+    parse_image_size,
+)
 from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
-from mt_fairseq.tasks.weights_log import WeightsLogConfig
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_IMAGE_SIZE = (288, 288)
-DEFAULT_MAX_TEXT_LEN = 50
-
-
-@dataclass
-class VisionLanguageConfig(WeightsLogConfig, OpenOptions):
-    data: str = field(default=MISSING, metadata={"help": "data-bin that `preprocess` wrote"})
-    image_size: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "resolution in pixels, SIDE or HEIGHTxWIDTH "
-            "(default: that of the checkpoint that is loaded; 288 without one)"
-        },
-    )
-    max_text_len: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "longest text in tokens, <s> and </s> counted; longer ones are cut "
-            "(default: that of the checkpoint that is loaded; 50 without one)"
-        },
-    )
-    train_transform: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "what training images go through "
-            "(default: the paper's, center_crop for pre-training, augment for fine-tuning)",
-            REGISTRY: TRANSFORMS,
-        },
-    )
-    color_ops: bool = field(
-        default=False,
-        metadata={
-            "help": "let RandAugment also change colours (the paper: all tasks but VQA, whose "
-            "answers name colours); with --train-transform augment"
-        },
-    )
-    flip: bool = field(
-        default=False,
-        metadata={
-            "help": "mirror half of the training pictures (the paper: all tasks but VQA; wrong for "
-            "texts that say left and right); with --train-transform augment"
-        },
-    )
-    train_splits: str = field(
-        default="train",
-        metadata={"help": "splits to train on, joined: train,valid for one (default: train)"},
-    )
-    seed: int = II("common.seed")
-    train_subset: str = II("dataset.train_subset")
-    save_dir: str = II("checkpoint.save_dir")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    path: Optional[str] = II("common_eval.path")
-
-
-def parse_image_size(text: str) -> tuple[int, int]:
-    """``"384"`` -> (384, 384), ``"384x576"`` -> (384, 576): height, width.
-
-    Raises UserError for anything else.
-    """
-    sides = str(text).lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
-        raise UserError(f"--image-size {text}: give one side, 384, or HEIGHTxWIDTH, 384x576")
-    return int(sides[0]), int(sides[-1])
-
-
-def check_train_splits(cfg: VisionLanguageConfig) -> None:
-    """UserError for names that cannot be, or for fairseq's own option of the same purpose."""
-    if cfg.train_subset not in (None, TRAIN):
-        raise UserError(
-            f"--train-subset {cfg.train_subset}: name the splits to train on with --train-splits"
-        )
-    names = cfg.train_splits.split(",")
-    if not all(names) or len(set(names)) < len(names):
-        raise UserError(
-            f"--train-splits {cfg.train_splits}: give different names with commas between them, "
-            "train,valid"
-        )
 
 
 class VisionLanguageTask(BatchingTask):
@@ -348,8 +272,8 @@ class VisionLanguageTask(BatchingTask):
         found = self.opened_data_bin.split(split).image_column.shape[1]
         if found != self.images_a_sample:
             raise UserError(
-                f"{self.cfg.data}: a sample of split {split} has {_pictures(found)}, one of task "
-                f"{self.name} has {_pictures(self.images_a_sample)}"
+                f"{self.cfg.data}: a sample of split {split} has {_images(found)}, one of task "
+                f"{self.name} has {_images(self.images_a_sample)}"
             )
 
     def dataset_arguments(self) -> dict[str, Any]:
@@ -376,5 +300,5 @@ class VisionLanguageTask(BatchingTask):
             model.set_batches_per_epoch(self.batches_per_epoch)
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture" + ("" if count == 1 else "s")
+def _images(count: int) -> str:
+    return f"{count} image" + ("" if count == 1 else "s")

@@ -14,9 +14,9 @@ from mt_fairseq.data.mlm_itm_dataset import MlmItmDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.gathering import GatheringTask
 from mt_fairseq.tasks.passes import Options, Passes, masked_words
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 
 @dataclass

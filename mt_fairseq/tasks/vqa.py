@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fairseq.tasks import register_task
 
 from mt_fairseq.data.vqa_dataset import VqaDataset
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.labels import LabelTask
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 
 @dataclass

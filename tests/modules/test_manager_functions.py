@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from mt_fairseq.modules.aggregation import weighting
-from mt_fairseq.modules.aggregation.manager_base import FusedQuery
-from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
+from mt_fairseq.kernels.lean.noisy_sum import noisy_weighted_sum
+from mt_fairseq.modules.aggregation.weighting import weighted_sum
 
 BATCH, EXPERTS, POSITIONS, WIDTH = 2, 3, 4, 5
 NOISY = (BATCH, EXPERTS, POSITIONS, WIDTH)
@@ -38,13 +36,10 @@ def plain_sum(rows: list[Tensor], weights: Tensor, scale: Tensor, shift: Tensor)
     return (weights * normed).sum(dim=1)
 
 
-@pytest.mark.parametrize("chunk", [1, 6, 128], ids=["by position", "by three", "all at once"])
+@pytest.mark.parametrize("chunk", [1, 6, None], ids=["by position", "by three", "all at once"])
 @pytest.mark.parametrize("batch", [BATCH, 1], ids=["batch", "one for all"])
 @pytest.mark.parametrize("shape", SCORES.values(), ids=SCORES)
-def test_noisy_sum(
-    shape: tuple[int, ...], batch: int, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weighting, "CHUNK", chunk)
+def test_noisy_sum(shape: tuple[int, ...], batch: int, chunk: int | None) -> None:
     noise = drawn(*NOISY).detach()
     temperature = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
     scores, scale, shift = drawn(*shape), drawn(EXPERTS, WIDTH), drawn(EXPERTS, WIDTH)
@@ -52,8 +47,11 @@ def test_noisy_sum(
     plain = torch.softmax((scores + noise) / temperature, dim=1)
     given = (scores, temperature, scale, shift, *rows)
 
-    def noisy(scores: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
-        return NoisySum.apply(scores, noise.clone(), *rest)
+    def noisy(
+        scores: Tensor, temperature: Tensor, scale: Tensor, shift: Tensor, *rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        given = noise.clone(), temperature, scale, shift, rows
+        return noisy_weighted_sum(scores, *given, at_once=chunk)
 
     managed, weights = noisy(*given)
     assert torch.allclose(weights, plain, atol=1e-12)
@@ -105,59 +103,8 @@ def test_noisy_sum_where_a_weight_vanishes() -> None:
     temperature = torch.ones(1, requires_grad=True)
     ones = torch.ones(EXPERTS, WIDTH)
     rows = [torch.randn(BATCH, POSITIONS, WIDTH) for _ in range(EXPERTS)]
-    managed, weights = NoisySum.apply(scores, torch.zeros(NOISY), temperature, ones, ones, *rows)
+    managed, weights = noisy_weighted_sum(scores, torch.zeros(NOISY), temperature, ones, ones, rows)
     assert weights.min() == 0
     managed.square().sum().backward()
     assert torch.isfinite(scores.grad).all()
     assert torch.isfinite(temperature.grad).all()
-
-
-def plain_query(query: FusedQuery, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
-    """Both projections on their own sequence, as the paper writes it."""
-    other = query.norm(other)
-    scores = query.query(own) @ query.key(other).mT / own.shape[-1] ** 0.5
-    if mask is not None and not query.unmasked:
-        scores = scores.masked_fill(~mask[:, None], -torch.inf)
-    return torch.cat([scores.softmax(-1) @ other, own], dim=-1)
-
-
-@pytest.mark.parametrize("unmasked", [False, True], ids=["masked", "unmasked"])
-@pytest.mark.parametrize("positions", [3, 7, 5], ids=["queries short", "keys short", "equal"])
-def test_fused_query_by_associativity(positions: int, unmasked: bool) -> None:
-    """Whichever side is shorter, result and all gradients are those of the plain product."""
-    width, others = 6, 5
-    query = FusedQuery(width, unmasked, 1e-5).double()
-    with torch.no_grad():
-        for parameter in query.parameters():
-            parameter.normal_()
-    own, other = drawn(BATCH, positions, width), drawn(BATCH, others, width)
-    mask = torch.ones(BATCH, others, dtype=torch.bool)
-    mask[0, 2:] = False
-    inputs = [own, other, *query.parameters()]
-    upstream = torch.randn(BATCH, positions, 2 * width, dtype=torch.float64)
-    found, expected = query(own, other, mask), plain_query(query, own, other, mask)
-    assert torch.allclose(found, expected, atol=1e-12)
-    gradients = torch.autograd.grad(found, inputs, upstream)
-    for ours, plain in zip(gradients, torch.autograd.grad(expected, inputs, upstream), strict=True):
-        assert torch.allclose(ours, plain, atol=1e-10)
-
-
-def test_fused_query_without_a_mask() -> None:
-    query = FusedQuery(6, False, 1e-5).double()
-    own, other = drawn(BATCH, 7, 6), drawn(BATCH, 5, 6)
-    expected = plain_query(query, own, other, None)
-    assert torch.allclose(query(own, other, None), expected, atol=1e-12)
-
-
-def test_fused_query_projects_the_shorter_side() -> None:
-    """Multiply-adds of both projections: 2 x 50 x D^2 for 577 positions beside 50."""
-    width, short, long = 32, 50, 577
-    with torch.device("meta"):  # where every product is counted
-        query = FusedQuery(width, False, 1e-5)
-        sides = torch.empty(1, short, width), torch.empty(1, long, width)
-    products = 2 * 2 * short * long * width  # scores, and the attended sum
-    for own, other in (sides, sides[::-1]):
-        with FlopCounterMode(display=False) as counter:
-            query(own, other, None)
-        projections = counter.get_total_flops() - products
-        assert projections <= 2 * 2 * short * width**2 + 2 * 2 * short * width

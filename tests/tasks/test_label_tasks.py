@@ -107,9 +107,11 @@ def test_wrong_splits(options: dict[str, str], message: str, bins: dict[str, Pat
 
 
 def test_number_of_pictures(bins: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match="split train has 1 picture, one of task nlvr2 has 2 pict"):
+    with pytest.raises(UserError, match="split train has 1 image, one of task nlvr2 has 2 images"):
         train_set(task_on("nlvr2", bins["snli_ve"]))
-    with pytest.raises(UserError, match="split train has 2 pictures, one of task snli_ve has 1 p"):
+    with pytest.raises(
+        UserError, match="split train has 2 images, one of task snli_ve has 1 image"
+    ):
         train_set(task_on("snli_ve", bins["nlvr2"]))
 
 

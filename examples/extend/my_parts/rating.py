@@ -25,8 +25,8 @@ from mt_fairseq.evaluation.scorers import AccuracyScorer
 from mt_fairseq.modules.heads import LinearHead
 from mt_fairseq.modules.two_tower import TwoTower
 from mt_fairseq.registries import register_head
+from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.labels import LabelTask
-from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 from preprocess.datasets import Reader, register_reader
 from preprocess.fields import Fields, faults_as_records
 from preprocess.records import BadRecord, Record

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mt_fairseq.modules.aggregation.last_layer import LayerGate
-from mt_fairseq.modules.linear import linear
 
 
 class ExpertInput(nn.Module):
@@ -37,15 +36,12 @@ class ExpertInput(nn.Module):
     def experts(self, layers: list[Tensor], token_type: Tensor) -> list[Tensor]:
         """Encoder layers (B, ., W) -> experts (B, ., D).
 
-        The modality's ``token_type`` row (D,) and each layer's own row are added to the bias, not
-        to every position.
+        The modality's ``token_type`` row (D,) and each layer's own row are added.
         """
         if self.gate is not None:
             layers = [self.gate(layers)]
-        bias = self.projection.bias + token_type
         if self.layer_embeddings is None:
-            biases = [bias] * len(layers)
+            rows = [token_type] * len(layers)
         else:
-            biases = list(self.layer_embeddings.weight[self.first_layer :] + bias)
-        weight = self.projection.weight
-        return [linear(layer, weight, own) for layer, own in zip(layers, biases, strict=True)]
+            rows = list(self.layer_embeddings.weight[self.first_layer :] + token_type)
+        return [self.projection(layer) + row for layer, row in zip(layers, rows, strict=True)]

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mt_fairseq.kernels import noisy_weighted_sum, normal_noise
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
-from mt_fairseq.modules.aggregation.weighting import NoisySum, weighted_sum
-from mt_fairseq.modules.draws import fill_in_pieces
+from mt_fairseq.modules.aggregation.weighting import weighted_sum
 from mt_fairseq.modules.heads import DecayedLayerNorm
-from mt_fairseq.modules.linear import linear
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Manager(Aggregation):
             scores = scores[None, :, None]
         elif scores.dim() == 3:
             scores = scores[..., None]
-        return NoisySum.apply(scores, noise, temperature, scale, shift, *rows)
+        return noisy_weighted_sum(scores, noise, temperature, scale, shift, rows)
 
     def weighted_sum(self, experts: list[Tensor], weights: Tensor) -> Tensor:
         """The experts' part of the managed input (B, T, D), for weights that are known."""
@@ -104,11 +103,7 @@ class Manager(Aggregation):
         return torch.addcmul(self.expert_norm_bias[i], experts[i], self.expert_norm_weight[i])
 
     def _normal_noise(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        std = self.options.noise / shape[1]
-        noise = torch.empty(shape, dtype=like.dtype, device=like.device)
-        if noise.device.type != "cpu":
-            return noise.normal_(std=std)
-        return fill_in_pieces(noise, lambda own, rng: own.normal_(std=std, generator=rng))
+        return normal_noise(shape, like, std=self.options.noise / shape[1])
 
 
 class PreviousOutputManager(Manager):
@@ -146,29 +141,8 @@ class FusedQuery(nn.Module):
 
     def forward(self, own: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
         """``own`` is already normed; ``other`` is normed here; ``mask`` (B, S) over ``other``."""
-        weights, other = self.attention(own, other, mask)
-        return torch.cat([weights @ other, own], dim=-1)
-
-    def attention(self, own: Tensor, other: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """-> the weights (B, T, S) of the other modality's positions, and these, normed."""
         other = self.norm(other)
-        scores = self.scores(own, other)
+        scores = self.query(own) * self.factor @ self.key(other).mT  # (B, T, S)
         if mask is not None and not self.unmasked:
             scores = scores.masked_fill(~mask[:, None], -torch.inf)
-        return scores.softmax(dim=-1), other
-
-    def scores(self, own: Tensor, other: Tensor) -> Tensor:
-        """(B, T, S): scaled products of queries and keys.
-
-        (Wq q + bq) . (Wk k + bk) = q . Wq'(Wk k + bk) + bq . (Wk k + bk), and the like with the
-        roles changed: both projections act on the shorter sequence. With 577 patches and 50 words
-        that is 100 D^2 multiply-adds, not 627 D^2. The last term of the second form is the same
-        for all keys, so the softmax does not see it; it stays for the sake of its parameter, which
-        would else be one without a gradient.
-        """
-        if own.shape[:2].numel() > other.shape[:2].numel():
-            keys = self.key(other) * self.factor
-            return own @ linear(keys, self.query.weight.T).mT + (keys @ self.query.bias)[:, None]
-        queries = self.query(own) * self.factor
-        bias = (queries @ self.key.bias)[..., None]
-        return linear(queries, self.key.weight.T) @ other.mT + bias
+        return torch.cat([scores.softmax(dim=-1) @ other, own], dim=-1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import AggregationInput
 from mt_fairseq.modules.aggregation.manager_base import (
@@ -150,14 +149,7 @@ class LinearManager(AdaptiveManager):
         self.controller = nn.Linear(self.query_width, options.num_experts)
 
     def scores(self, previous: Tensor, inputs: AggregationInput) -> Tensor:
-        """The controller is linear: it sees the other modality before the attention's sum."""
-        if self.fused_query is None:
-            return self.controller(previous).transpose(1, 2)
-        assert inputs.other is not None
-        weights, other = self.fused_query.attention(previous, inputs.other, inputs.other_mask)
-        attended, own = self.controller.weight.tensor_split(2, dim=1)
-        scores = weights @ F.linear(other, attended)
-        return (scores + F.linear(previous, own, self.controller.bias)).transpose(1, 2)
+        return self.controller(self.query(previous, inputs)).transpose(1, 2)
 
 
 @register_manager("concat-attention")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mt_fairseq.modules.dropout import draw_kept, drawn_probability
+from mt_fairseq.kernels.cpu.dropout import draw_kept, drawn_probability
 
 CHUNK = 2**21
 """Weights of the samples that are worked on at once (of one at least)."""

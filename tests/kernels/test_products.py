@@ -9,16 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mt_fairseq.modules import linear
-from mt_fairseq.modules.linear import (
-    ACTIVATIONS,
-    FeedForward,
-    Linear,
-    batched_product,
-    use_fast_linears,
-)
-
-PLAIN = {"gelu": F.gelu, "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x)}
+from mt_fairseq.kernels import use_faster_products
+from mt_fairseq.kernels.cpu import products as cpu_products
+from mt_fairseq.kernels.cpu.products import Linear
+from mt_fairseq.kernels.plain import ACTIVATIONS
+from mt_fairseq.modules.feed_forward import FeedForward
 
 
 @pytest.fixture(params=["onednn", "torch"])
@@ -26,7 +21,7 @@ def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Both ways, wherever the test runs: oneDNN multiplies on every x86 processor."""
     if request.param == "onednn" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
-    monkeypatch.setattr(linear, "ONEDNN_IS_FASTER", request.param == "onednn")
+    monkeypatch.setattr(cpu_products, "ONEDNN_IS_FASTER", request.param == "onednn")
 
 
 def gradients(run: Callable[[], Tensor], leaves: list[Tensor]) -> list[Tensor]:
@@ -41,7 +36,7 @@ def test_linear_layer(products: None, bias: bool) -> None:
     x = torch.randn(4, 9, 24, requires_grad=True)
     leaves = [x, *layer.parameters()]
     expected = gradients(lambda: layer(x), leaves)
-    use_fast_linears(layer)
+    use_faster_products(layer)
     assert type(layer[0]) is Linear
     for ours, theirs in zip(gradients(lambda: layer(x), leaves), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
@@ -54,26 +49,14 @@ def test_feed_forward(products: None, name: str) -> None:
     x = torch.randn(4, 9, 24, requires_grad=True)
     leaves = [x, *up.parameters(), *down.parameters()]
     expected = gradients(
-        lambda: F.linear(PLAIN[name](F.linear(x, up.weight, up.bias)), down.weight, down.bias),
+        lambda: F.linear(
+            ACTIVATIONS[name](F.linear(x, up.weight, up.bias)), down.weight, down.bias
+        ),
         leaves,
     )
     part = FeedForward(up, down, name)
     for ours, theirs in zip(gradients(lambda: part(x), leaves), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("batches", [(3, 3), (1, 3), (3, 1)], ids=str)
-def test_batched_product(products: None, batches: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    a, b = (
-        torch.randn(batch, rows, 40, requires_grad=True)
-        for batch, rows in zip(batches, (20, 30), strict=True)
-    )
-    leaves = [a, b]
-    expected = gradients(lambda: a @ b.mT, leaves)
-    found = gradients(lambda: batched_product(a, b), leaves)
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_frozen_parts_get_no_gradient(products: None) -> None:

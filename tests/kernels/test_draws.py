@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from mt_fairseq.modules import draws
-from mt_fairseq.modules.draws import fill_in_pieces
+from mt_fairseq.kernels.cpu import draws
+from mt_fairseq.kernels.cpu.draws import fill_in_pieces
 
 COUNT = 20
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from mt_fairseq.modules.dropout import Dropout, draw_kept, drawn_probability, dropout
+from mt_fairseq.kernels import dropout
+from mt_fairseq.kernels.cpu.dropout import draw_kept, drawn_probability
+from mt_fairseq.modules.dropout import Dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])

@@ -45,3 +45,9 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has none of these threads
+
+
+def normal_noise(shape: tuple[int, ...], like: Tensor, std: float) -> Tensor:
+    """As ``plain.normal_noise``, drawn by all threads."""
+    noise = torch.empty(shape, dtype=like.dtype)
+    return fill_in_pieces(noise, lambda own, rng: own.normal_(std=std, generator=rng))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mt_fairseq.data.batches import GroundingBatch
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.errors import UserError
@@ -96,7 +97,7 @@ def box_text(box: list[float]) -> str:
 
 
 class GroundingDataset(ImageTextDataset):
-    """Adds ``proposals``, a list of n boxes a sample, and ``picture_sizes``, (height, width) each.
+    """Adds ``proposals``, a list of n boxes a sample, and ``image_sizes``, (height, width) each.
 
     ``target`` (B, 1) is ``first_id`` + the number of the true box; None where none is known.
     """
@@ -106,14 +107,17 @@ class GroundingDataset(ImageTextDataset):
         self.boxes = Boxes(data_bin, split)
         self.first_id = 0
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
+    def batch(self, samples: list[Sample]) -> GroundingBatch:
         rows = [sample["id"] for sample in samples]
-        batch["proposals"] = [self.boxes.proposals(row).tolist() for row in rows]
-        batch["picture_sizes"] = [self.boxes.size(row) for row in rows]
-        if self.boxes.known:
-            ids = [self.first_id + self.boxes.number(row, None) for row in rows]
-            batch["target"] = torch.tensor(ids).unsqueeze(1)
-        return batch
+        return {
+            **self.common(samples),
+            "net_input": self.inputs(samples),
+            "target": self.target(rows) if self.boxes.known else None,
+            "proposals": [self.boxes.proposals(row).tolist() for row in rows],
+            "image_sizes": [self.boxes.size(row) for row in rows],
+        }
+
+    def target(self, rows: list[int]) -> torch.Tensor:
+        """(B, 1) ids of the true boxes."""
+        ids = [self.first_id + self.boxes.number(row, None) for row in rows]
+        return torch.tensor(ids).unsqueeze(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from fairseq.data import FairseqDataset
 from torch.nn.utils.rnn import pad_sequence
 
+from mt_fairseq.data.batches import Common, ImageTextBatch, ImageTextInputs
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.hand_over import stack_shared
 from mt_fairseq.data.randomness import Purpose, sample_rng
@@ -23,7 +25,7 @@ NEVER_DRAWN_FROM = np.random.default_rng(0)
 
 
 class ImageTextDataset(FairseqDataset):
-    """A split of a data-bin; tasks add their targets in a subclass.
+    """A split of a data-bin; tasks add what they need in ``batch`` or ``inputs`` of a subclass.
 
     A sample has ``id`` int, ``tokens`` (T,) int64 with <s> and </s>, ``images`` (K, 3, H, W) uint8.
 
@@ -100,19 +102,27 @@ class ImageTextDataset(FairseqDataset):
         rng = sample_rng(self.seed, self.epoch, index, purpose)
         return self.transform(picture, rng.spawn(position)[-1] if position else rng)
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        if not samples:
-            return {}
-        tokens = self.pad([sample["tokens"] for sample in samples])
+    def collater(self, samples: list[Sample]) -> Mapping[str, Any]:
+        """fairseq's hook; no batch for a process that has no samples left."""
+        return self.batch(samples) if samples else {}
+
+    def batch(self, samples: list[Sample]) -> ImageTextBatch:
+        """At least one sample as a batch."""
+        return {**self.common(samples), "net_input": self.inputs(samples), "target": None}
+
+    def common(self, samples: list[Sample]) -> Common:
+        """What every kind of batch has beside its inputs."""
         return {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "nsentences": len(samples),
             "ntokens": sum(sample["tokens"].numel() for sample in samples),
-            "net_input": {
-                "src_tokens": tokens,
-                "images": stack_shared(self.batch_images(samples)),
-            },
-            "target": None,
+        }
+
+    def inputs(self, samples: list[Sample]) -> ImageTextInputs:
+        """What the model takes."""
+        return {
+            "src_tokens": self.pad([sample["tokens"] for sample in samples]),
+            "images": stack_shared(self.batch_images(samples)),
         }
 
     def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mt_fairseq.data.batches import DrawnBatch, DrawnInputs
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.data.measured import measured
@@ -33,10 +34,12 @@ class PairsDataset(ImageTextDataset):
         sample["image_group"] = int(self.pictures[index])
         return sample
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if batch:
-            inputs = batch["net_input"]
-            inputs["draws"] = torch.stack([sample["draws"] for sample in samples])
-            inputs["image_groups"] = torch.tensor([sample["image_group"] for sample in samples])
-        return batch
+    def batch(self, samples: list[Sample]) -> DrawnBatch:
+        return {**self.common(samples), "net_input": self.inputs(samples), "target": None}
+
+    def inputs(self, samples: list[Sample]) -> DrawnInputs:
+        return {
+            **super().inputs(samples),
+            "draws": torch.stack([sample["draws"] for sample in samples]),
+            "image_groups": torch.tensor([sample["image_group"] for sample in samples]),
+        }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mt_fairseq.data.batches import DrawnBatch, DrawnInputs, ImageTextBatch, ImageTextInputs
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.data.negatives import draw_other, first_pictures, negative_draws
@@ -45,19 +46,26 @@ class RetrievalDataset(ImageTextDataset):
         rows = [draw_other(self.pictures, index, rng) for _ in range(self.false_texts)]
         return [self.add_special_tokens(self.words(row)) for row in rows]
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
+    def batch(self, samples: list[Sample]) -> DrawnBatch | ImageTextBatch:
         if self.false_texts:
-            texts = [text for s in samples for text in (s["tokens"], *s["false_texts"])]
-            batch["net_input"]["src_tokens"] = self.pad(texts)
-            batch["ntokens"] = sum(text.numel() for text in texts)
-        else:
-            groups = [sample["image_group"] for sample in samples]
-            batch["net_input"]["image_groups"] = torch.tensor(groups)
-            batch["net_input"]["draws"] = torch.stack([sample["draws"] for sample in samples])
+            return self.ranking_batch(samples)
+        return {**self.common(samples), "net_input": self.drawn_inputs(samples), "target": None}
+
+    def ranking_batch(self, samples: list[Sample]) -> ImageTextBatch:
+        """Each image with its caption and others."""
+        texts = [text for s in samples for text in (s["tokens"], *s["false_texts"])]
+        inputs: ImageTextInputs = {**self.inputs(samples), "src_tokens": self.pad(texts)}
+        batch: ImageTextBatch = {**self.common(samples), "net_input": inputs, "target": None}
+        batch["ntokens"] = sum(text.numel() for text in texts)
         return batch
+
+    def drawn_inputs(self, samples: list[Sample]) -> DrawnInputs:
+        """For contrast and hard negatives."""
+        return {
+            **self.inputs(samples),
+            "image_groups": torch.tensor([sample["image_group"] for sample in samples]),
+            "draws": torch.stack([sample["draws"] for sample in samples]),
+        }
 
     def num_tokens(self, index: int) -> int:
         """With false texts, all pairs of the picture with a text count."""

@@ -36,9 +36,9 @@ def bf16(args: argparse.Namespace) -> list[Result]:
     tokens = torch.randint(4, INPUTS.vocabulary, (BATCH, INPUTS.tokens))
     images = torch.randint(0, 256, (BATCH, 1, 3, *INPUTS.image_size), dtype=torch.uint8)
     exact = build_random("managertower_base", INPUTS)
-    exact.register_classification_head("vqa", ANSWERS)
+    exact.register_classification_head("vqa", ANSWERS, "soft_classes")
     half = build_random("managertower_base", INPUTS)
-    half.register_classification_head("vqa", ANSWERS)
+    half.register_classification_head("vqa", ANSWERS, "soft_classes")
     half.load_state_dict(exact.state_dict())
     half = half.to(torch.bfloat16)
 

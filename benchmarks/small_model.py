@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.models.two_tower.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
 
 VOCABULARY = 500
@@ -32,8 +33,8 @@ class _Task:
         self.image_size = (image_size, image_size)
         self.heads = heads
 
-    def head_spec(self) -> dict[str, int]:
-        return self.heads
+    def head_spec(self) -> dict[str, HeadSpec]:
+        return {name: HeadSpec(classes) for name, classes in self.heads.items()}
 
 
 def small_model(

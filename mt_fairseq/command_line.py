@@ -9,9 +9,10 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.user_parts import HELP, OPTION, import_named
 
 T = TypeVar("T")
 MOST = 2**31 - 1
@@ -19,7 +20,19 @@ MOST_DIGITS = 10
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are UserErrors of one line, in place of a usage of many lines."""
+    """A parser whose errors are UserErrors of one line, in place of a usage of many lines.
+
+    Every command takes ``--user-dir``, whose parts are registered before the other options are
+    read.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_argument(OPTION, metavar="DIR", type=Path, help=HELP)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        import_named(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         # "argument --workers: 0: must be ..." -> "--workers 0: must be ..."

@@ -110,15 +110,16 @@ def shard(text: str) -> str:
 def scorer_of(checkpoint: Path, task: str) -> type[TaskScorer]:
     """The scorer of a task; UserError for tasks that give no predictions to score."""
     from fairseq.scoring import SCORER_REGISTRY
+    from fairseq.tasks import TASK_REGISTRY
 
-    from mt_fairseq.evaluation.task_scorer import TASK_SCORERS
-
-    if task not in TASK_SCORERS:
+    scoring = {name: getattr(kind, "scoring", None) for name, kind in TASK_REGISTRY.items()}
+    if not scoring.get(task):
+        scored = ", ".join(sorted(name for name, scorer in scoring.items() if scorer))
         raise UserError(
             f"{checkpoint}: is of task {task}, which has no predictions to score; this command "
-            f"takes checkpoints of {', '.join(TASK_SCORERS)}; fairseq-validate gives its losses"
+            f"takes checkpoints of {scored}; fairseq-validate gives its losses"
         )
-    return SCORER_REGISTRY[TASK_SCORERS[task]]
+    return SCORER_REGISTRY[scoring[task]]
 
 
 def generate_arguments(
@@ -268,13 +269,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = generate_arguments(args, checkpoint, state["task"], scorer.name)
     check_split(args, len(DataBin(args.data).split(args.split)))
     generated = generated_name(args.split)
-    names = [SCORE, RESULTS, *scorer.submission_files, generated]
+    names = [SCORE, RESULTS, *scorer.submission_files(state["task"]), generated]
     if args.shard:
         names = [PART, ANSWERS, generated]
     generation = generate_options(arguments)
     check_output(args.out, names, args.overwrite)
     command = shlex.join([*arguments, "--results-path", str(args.out)])
-    print(f"running: fairseq-generate --user-dir $(mt-user-dir) {command}", flush=True)
+    folder = args.user_dir or "$(mt-user-dir)"
+    print(f"running: fairseq-generate --user-dir {folder} {command}", flush=True)
     with no_empty_folder(args.out):
         print(evaluate(args, checkpoint, state, generation))
     written = [name for name in names if (args.out / name).is_file()]

@@ -65,19 +65,15 @@ def choose(hub: HubInterface, text: str) -> str:
 
     Raises UserError if the checkpoint has none of the heads for it.
     """
-    if {"vqa", "answers"} & set(hub.heads):
-        return "answer"
-    if "snli_ve" in hub.heads:
-        return "classify"
-    if "nlvr2" in hub.heads:
-        return "classify_pair"
+    if hub.task.asked and hub.heads:
+        return str(hub.task.asked)
     if "mlm" in hub.heads and ("<mask>" in text or hub.mask_token in text):
         return "fill_mask"
     if "itm" in hub.heads:
         return "match"
     raise UserError(
         f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked here; "
-        "it takes one of vqa, snli_ve, nlvr2, mlm, itm"
+        "a task with classes of its own, mlm or itm is needed"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mt_fairseq.command_line import Parser, positive_int
 from mt_fairseq.errors import cli_entry
+from mt_fairseq.user_parts import import_named
 from preprocess.datasets import READERS, Reader
 from preprocess.options import add_options
 
@@ -31,7 +32,8 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="dataset", metavar="DATASET", required=True)
-    for name, reader in sorted(READERS.items()):
+    for name in sorted(READERS):
+        reader = READERS[name]
         command = commands.add_parser(
             name,
             help=reader.summary,
@@ -84,6 +86,7 @@ def _description(reader: type[Reader]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Parse and run; UserError for mistakes in the input."""
+    import_named(argv)  # it may register a reader
     args = make_parser().parse_args(argv)
     if args.dataset == "inspect":
         from preprocess.inspect_bin import inspect

@@ -18,6 +18,15 @@ MODELS: dict[str, tuple[str, list[str]]] = {
     "saue": ("SAUE", ["--arch", "managertower_tiny", "--manager-type", "saue"]),
     "aaue": ("AAUE", ["--arch", "managertower_tiny", "--manager-type", "aaue"]),
 }
+
+
+def model_options(name: str) -> tuple[str, list[str]]:
+    """Title and options of a model; of a manager of one's own, its name and its type."""
+    if name in MODELS:
+        return MODELS[name]
+    return name, ["--arch", "managertower_tiny", "--manager-type", name]
+
+
 DEFAULT_MODELS = ("meter", "bridgetower", "sae", "saue", "aaue")
 
 
@@ -30,6 +39,7 @@ class Budget:
     batch_size: int = 32
     lr: float = 5e-4
     image_size: int = 64
+    user_dir: str = "user_dir"
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,8 @@ class Run:
 
 def train_stage(run: Run, budget: Budget) -> Stage:
     """From random weights; the order of the data follows from the seed, alike for all models."""
-    title, options = MODELS[run.model]
-    command = ["fairseq-train", str(budget.data.resolve()), "--user-dir", "user_dir", "--cpu"]
+    title, options = model_options(run.model)
+    command = ["fairseq-train", str(budget.data.resolve()), "--user-dir", budget.user_dir, "--cpu"]
     command += ["--task", "vqa", "--criterion", "vqa", *options, "--seed", str(run.seed)]
     command += ["--image-size", str(budget.image_size), "--max-text-len", "32"]
     command += ["--train-transform", "square", "--num-workers", "1"]
@@ -80,11 +90,12 @@ def train_stage(run: Run, budget: Budget) -> Stage:
 
 def generate_stage(run: Run, budget: Budget) -> Stage:
     """Answers of the last checkpoint: nothing is chosen by looking at these questions."""
-    command = ["fairseq-generate", str(budget.data.resolve()), "--user-dir", "user_dir", "--cpu"]
+    command = ["fairseq-generate", str(budget.data.resolve())]
+    command += ["--user-dir", budget.user_dir, "--cpu"]
     command += ["--task", "vqa", "--path", str((run.checkpoints / "checkpoint_last.pt").resolve())]
     command += ["--gen-subset", SPLIT, "--scoring", "vqa_accuracy", "--batch-size", "128"]
     command += ["--required-batch-size-multiple", "1", "--num-workers", "1"]
     command += ["--results-path", str(run.answers.parent.resolve())]
-    title = f"{MODELS[run.model][0]}, seed {run.seed}: answers"
+    title = f"{model_options(run.model)[0]}, seed {run.seed}: answers"
     makes = [run.answers.parent]
     return Stage("answers", title, command, makes=makes, show=lambda line: None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from examples.demo.baselines import interval
 from examples.demo.report import best_answers
-from examples.sweep.commands import MODELS, SPLIT, Run
+from examples.sweep.commands import SPLIT, Run, model_options
 from mt_fairseq.analysis.markdown import table
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
@@ -45,7 +45,7 @@ class Comparison:
 
     def text(self) -> str:
         """The table in Markdown, with how to read it."""
-        name = MODELS[self.baseline][0]
+        name = model_options(self.baseline)[0]
         head = ["VQA accuracy, %", "mean", "spread", "each seed"]
         head += [f"- {name}", "95 % bounds", "each seed"]
         lines = [_cells(row) for row in self.rows]
@@ -62,7 +62,7 @@ class Comparison:
 def _cells(row: Row) -> list[str]:
     spread = "-" if row.spread is None else f"{row.spread:.2f}"
     scores = " ".join(f"{score:.1f}" for score in row.scores)
-    cells = [MODELS[row.model][0], f"{row.mean:.2f}", spread, scores]
+    cells = [model_options(row.model)[0], f"{row.mean:.2f}", spread, scores]
     if row.difference is None or row.differences is None:
         return [*cells, "", "", ""]
     mean, low, high = row.difference

@@ -36,6 +36,7 @@ from mt_fairseq.command_line import (
 )
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError, cli_entry
+from mt_fairseq.modules.aggregation.managers import MANAGERS
 
 DEFAULT_DATA = Path("demo-out/data-bin/vqa")
 
@@ -51,7 +52,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--updates", type=positive_int, default=Budget.updates, help="of every run")
     parser.add_argument("--seeds", type=natural_int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(DEFAULT_MODELS))
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="MODEL",
+        default=list(DEFAULT_MODELS),
+        help=f"{', '.join(MODELS)}, or a manager that --user-dir registers",
+    )
     parser.add_argument("--batch-size", type=positive_int, default=Budget.batch_size)
     parser.add_argument("--image-size", type=positive_int, default=Budget.image_size, help="pixels")
     parser.add_argument(
@@ -65,6 +72,10 @@ def check(args: argparse.Namespace) -> None:
     for name in ("seeds", "models"):
         if len(set(getattr(args, name))) < len(getattr(args, name)):
             raise UserError(f"--{name} names one of them twice")
+    known = dict.fromkeys([*MODELS, *MANAGERS])
+    for model in args.models:
+        if model not in known:
+            raise UserError(f"--models {model}: there is no such model; take {', '.join(known)}")
 
 
 def open_questions(data: Path) -> DataBin:
@@ -81,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     check(args)
     data = open_questions(args.data)
-    budget = Budget(args.data, args.updates, args.batch_size, args.lr, args.image_size)
+    folder = str(args.user_dir.resolve()) if args.user_dir else Budget.user_dir
+    budget = Budget(args.data, args.updates, args.batch_size, args.lr, args.image_size, folder)
     credits: dict[str, list[np.ndarray]] = {model: [] for model in args.models}
     for seed in args.seeds:  # all models of a seed first: a sweep that is stopped is still fair
         for model in args.models:

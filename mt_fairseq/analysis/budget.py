@@ -12,11 +12,13 @@ from mt_fairseq.analysis.budget_tables import (
     ArchitectureRow,
     BridgeRow,
     LayersRow,
+    ManagerRow,
     ModelRow,
     PartRow,
     architecture_rows,
     bridge_rows,
     layers_rows,
+    manager_rows,
     model_rows,
     part_rows,
     timed_variants,
@@ -44,16 +46,31 @@ class Budget:
     bridges: list[BridgeRow]
     layers: list[LayersRow]
     parts: list[PartRow]
+    managers: list[ManagerRow]
     architectures: list[ArchitectureRow]
 
     @classmethod
     def count(cls) -> Budget:
         """Count everything on the meta device: seconds, and no memory to speak of."""
-        return cls(model_rows(), bridge_rows(), layers_rows(), part_rows(), architecture_rows())
+        return cls(
+            model_rows(),
+            bridge_rows(),
+            layers_rows(),
+            part_rows(),
+            manager_rows(),
+            architecture_rows(),
+        )
 
     def text(self) -> str:
         """Every table in Markdown, each with its convention."""
-        blocks = (self._models(), self._bridges(), self._layers(), self._parts(), self._all())
+        blocks = (
+            self._models(),
+            self._bridges(),
+            self._layers(),
+            self._parts(),
+            self._managers(),
+            self._all(),
+        )
         return "\n\n".join(blocks)
 
     def _models(self) -> str:
@@ -95,6 +112,14 @@ class Budget:
         )
         title = "## Parts, M: BridgeTower, model variants"
         return f"{title}\n{note}\n\n{table(['part', 'counted', 'printed', ''], lines)}"
+
+    def _managers(self) -> str:
+        lines = [
+            [r.name, f"{r.parameters / 1e6:.2f}", f"{r.multiply_adds / 1e9:.3f}"]
+            for r in self.managers
+        ]
+        title = "## Every manager, ours: managertower_base, 384x384 pixels and 50 tokens"
+        return f"{title}\n\n{table(['--manager-type', 'M', 'G'], lines)}"
 
     def _all(self) -> str:
         lines = [

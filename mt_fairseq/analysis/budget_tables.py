@@ -19,6 +19,7 @@ from mt_fairseq.analysis.published import (
 )
 from mt_fairseq.models.two_tower.config import TwoTowerConfig
 from mt_fairseq.modules.aggregation.bridges import Bridge
+from mt_fairseq.modules.aggregation.managers import MANAGERS
 
 BASE, LEVELS, HEADS, NORM_EPS = 768, 6, 12, 1e-5
 DEMO_VOCABULARY = 220
@@ -155,6 +156,26 @@ def part_rows() -> list[PartRow]:
         }
         for part, (parameters, note) in counted.items():
             rows.append(PartRow(f"{size}: {part}", parameters, printed[part], note))
+    return rows
+
+
+@dataclass(frozen=True)
+class ManagerRow:
+    """A kind of manager in the BASE model; own ones of a --user-dir too."""
+
+    name: str
+    parameters: int
+    multiply_adds: int
+
+
+def manager_rows() -> list[ManagerRow]:
+    """Every registered manager, at the resolution of Table 6."""
+    rows = []
+    inputs = Inputs()
+    for name in MANAGERS:
+        model = build_on_meta("managertower_base", inputs, manager_type=name)
+        count = flops.count_multiply_adds(model, inputs)
+        rows.append(ManagerRow(name, count_parameters(model), count))
     return rows
 
 

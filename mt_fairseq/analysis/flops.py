@@ -27,6 +27,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import mt_fairseq.plugin  # noqa: F401  (fills the registries)
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.aggregation.manager_base import Manager
 from mt_fairseq.modules.aggregation.managers import (
@@ -68,7 +69,7 @@ class _Task:
         self.image_size = inputs.image_size
         self.source_dictionary = _Vocabulary(inputs.vocabulary)
 
-    def head_spec(self) -> dict[str, int]:
+    def head_spec(self) -> dict[str, HeadSpec]:
         return {}
 
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mt_fairseq.convert.tables import Rule, chunk, convert, drop, load_converted, to
+from mt_fairseq.convert.task_parts import head_kind
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef.config import AlbefConfig
 from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
@@ -61,7 +62,7 @@ def from_official_albef(
     except KeyError as error:
         raise UserError(f"official ALBEF ({kind}): has no tensor {error}") from None
     for name, classes in heads.items():
-        model.register_classification_head(name, classes)
+        model.register_classification_head(name, classes, head_kind(name))
     if any(name.startswith("visual_encoder_m.") for name in state_dict):
         model.add_twin()
     conversion = convert(state_dict, rules_for(config, kind))

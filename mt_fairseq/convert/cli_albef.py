@@ -96,14 +96,14 @@ def answers_of(path: Path | None, kind: str) -> list[str] | None:
     Raises:
         UserError: none given for VQA, or a file that is none or empty.
     """
-    from mt_fairseq.convert.task_parts import OFFICIAL_LABELS
+    from mt_fairseq.convert.task_parts import labels_of_reference
     from mt_fairseq.data.metadata import LABEL_FILE, read_labels
     from mt_fairseq.errors import UserError
 
     if kind != "vqa":
         if path is not None:
             raise UserError(f"--labels {path}: only vqa has a list of answers, not {kind}")
-        labels = OFFICIAL_LABELS.get(KINDS[kind])
+        labels = labels_of_reference(KINDS[kind])
         return None if labels is None else list(labels)
     if path is None:
         raise UserError(

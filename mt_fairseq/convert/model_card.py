@@ -11,10 +11,20 @@ from mt_fairseq.models.averaged import AVERAGED
 if TYPE_CHECKING:
     from mt_fairseq.models.checkpoint import LoadedCheckpoint
 
-CLASSES = {"managertower": "ManagerTower", "bridgetower": "BridgeTower", "meter": "Meter"}
-PIPELINES = {"vqa": "visual-question-answering"}
+CLASSES = {
+    "managertower": "ManagerTower",
+    "bridgetower": "BridgeTower",
+    "meter": "Meter",
+    "albef": "Albef",
+}
+PIPELINES = {"answer": "visual-question-answering"}
+ASKED = {
+    "answer": 'model.answer("photo.jpg", "How many dogs are there?")',
+    "classify": 'model.classify("photo.jpg", "two dogs are running")',
+    "classify_pair": 'model.classify_pair("left.jpg", "right.jpg", "There are two dogs.")',
+}
+"""How a model of a task is asked, by the method that the task names."""
 USES = {
-    "vqa": 'model.answer("photo.jpg", "How many dogs are there?")',
     "mlm": 'model.fill_mask("photo.jpg", "a <mask> on a mat")',
     "itm": 'model.match("photo.jpg", "a cat on a mat")',
 }
@@ -61,7 +71,7 @@ def model_card(
     height, width = task.resolution
     heads = list(model.heads)
     return CARD.format(
-        pipeline=PIPELINES.get(task.name, "feature-extraction"),
+        pipeline=PIPELINES.get(task.asked, "feature-extraction"),
         family=family,
         title=f"{CLASSES.get(family, family)} ({task.name})",
         architecture=architecture,
@@ -71,14 +81,20 @@ def model_card(
         data=data or _data_name(state),
         height=height,
         width=width,
-        transform=TRANSFORMS[task.eval_transform_kind],
+        transform=TRANSFORMS.get(task.eval_transform_kind, task.eval_transform_kind),
         text=task.text_limit,
         classes="none" if task.labels is None else f"{len(task.labels)}, in dict.label.txt",
         weights=_weights(state),
         score=score or _score(checkpoint, state),
         name=CLASSES.get(family, "ManagerTower"),
-        use=next((use for head, use in USES.items() if head in heads), "model.model"),
+        use=_use(task, heads),
     )
+
+
+def _use(task: Any, heads: list[str]) -> str:
+    if task.asked in ASKED:
+        return ASKED[task.asked]
+    return next((use for head, use in USES.items() if head in heads), "model.model")
 
 
 def _weights(state: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from mt_fairseq.convert.tables import (
     load_converted,
     to,
 )
+from mt_fairseq.convert.task_parts import head_kind
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.two_tower.bridgetower import BridgeTowerBase, BridgeTowerConfig
 from mt_fairseq.models.two_tower.config import TwoTowerConfig
@@ -281,7 +282,7 @@ def from_official(
     size = int(config["image_size"])
     model = kind(cfg, kind.build_network(cfg, (size, size)))
     for name, classes in head_sizes(state_dict).items():
-        model.register_classification_head(name, classes)
+        model.register_classification_head(name, classes, head_kind(name))
     if len(state_dict["token_type_embeddings.weight"]) == 3:
         model.add_second_image_type()
     conversion = convert_state(state_dict, config)

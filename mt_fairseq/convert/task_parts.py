@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+
+from fairseq.tasks import TASK_REGISTRY
 
 from mt_fairseq.data.files import read_text
 from mt_fairseq.data.metadata import LABEL_FILE
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
+from mt_fairseq.tasks.labels import LabelTask
 
 TASKS = {
     "pretraining": "vlp_mlm_itm",
@@ -27,11 +31,24 @@ TASK_HEADS = {
 }
 """Heads that each task reads; one of them is enough for a checkpoint to be of that task."""
 
-OFFICIAL_LABELS = {
-    "snli_ve": ["contradiction", "neutral", "entailment"],
-    "nlvr2": ["False", "True"],
-}
-"""Classes in the order of the reference's data scripts (its answers depend on the annotations)."""
+
+def own_task(name: str) -> type[LabelTask] | None:
+    """The task with classes of this registered name, which is also that of its head."""
+    importlib.import_module("mt_fairseq.plugin")
+    task = TASK_REGISTRY.get(name)
+    return task if task is not None and issubclass(task, LabelTask) else None
+
+
+def head_kind(name: str) -> str:
+    """The kind of a head, by the task that it is named after; "" for that of its own name."""
+    task = own_task(name)
+    return task.head_kind if task else ""
+
+
+def labels_of_reference(name: str) -> list[str] | None:
+    """Classes of a task in the reference's order; None where they depend on the annotations."""
+    task = own_task(name)
+    return task.labels_of_reference if task else None
 
 
 def guess_task(heads: list[str]) -> str:
@@ -83,7 +100,7 @@ def labels_of(name: str | None, task: str, classes: int) -> list[str] | None:
     """
     if task in ("pretraining", "retrieval"):
         return None
-    official = OFFICIAL_LABELS.get(task)
+    official = labels_of_reference(task)
     if name is None:
         if official is None:
             raise UserError(
@@ -110,13 +127,13 @@ def class_order(task: str, labels: list[str] | None) -> list[int] | None:
     Raises:
         UserError: labels that the reference does not have.
     """
-    if labels is None or task not in OFFICIAL_LABELS:
+    reference = labels_of_reference(task)
+    if labels is None or reference is None:
         return None
-    known = [label.lower() for label in OFFICIAL_LABELS[task]]
+    known = [label.lower() for label in reference]
     wanted = [label.strip().lower() for label in labels]
     if sorted(wanted) != sorted(known):
         raise UserError(
-            f"--labels: {', '.join(labels)} are not the classes of {task}, "
-            f"{', '.join(OFFICIAL_LABELS[task])}"
+            f"--labels: {', '.join(labels)} are not the classes of {task}, {', '.join(reference)}"
         )
     return [known.index(label) for label in wanted]

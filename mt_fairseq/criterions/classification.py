@@ -43,7 +43,7 @@ class ClassificationCriterion(Criterion[ClassificationBatch]):
         correct = output.logits.detach().argmax(dim=1).eq(labels).sum()
         figures = {
             "accuracy": Average(correct, sample["labelled"]),
-            **self.further_figures(output, sample["nsentences"]),
+            **self.further_figures(output, sample),
         }
         return [Objective(self.loss(output, labels), figures=figures)]
 
@@ -54,6 +54,6 @@ class ClassificationCriterion(Criterion[ClassificationBatch]):
         """The sum over samples of a batch's loss."""
         return classification_loss(output.logits, labels)
 
-    def further_figures(self, output: Any, samples: int) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: ClassificationBatch) -> dict[str, Average]:
         """What else is logged; nothing here."""
         return {}

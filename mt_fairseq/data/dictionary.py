@@ -13,7 +13,13 @@ from mt_fairseq.errors import UserError
 
 
 class TextDictionary(Dictionary):
-    """The tokenizer's symbols under the tokenizer's ids, whatever their order."""
+    """The tokenizer's symbols under the tokenizer's ids, whatever their order.
+
+    Attributes:
+        answered: what a model answers, for scorers, which fairseq gives the target dictionary.
+    """
+
+    answered: Any = None
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         words = tokenizer.symbols
@@ -81,7 +87,12 @@ class LabelDictionary(Dictionary):
         labels: in class order; they may hold spaces, and one may be empty.
         pad: index of the padding symbol; fairseq strips source texts with the *target*
             dictionary's padding, so it must be the text dictionary's.
+
+    Attributes:
+        answered: as of ``TextDictionary``.
     """
+
+    answered: Any = None
 
     def __init__(self, labels: Sequence[str], pad: int = 1) -> None:
         super().__init__(add_special_symbols=False)

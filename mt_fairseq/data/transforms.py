@@ -19,6 +19,7 @@ from torch import Tensor
 from mt_fairseq.data.randaugment import RandAugment
 from mt_fairseq.data.resample import WholeBox, resample, to_image, to_tensor
 from mt_fairseq.errors import UserError
+from mt_fairseq.registry import Registry
 
 Box = tuple[float, float, float, float]
 BICUBIC = Image.Resampling.BICUBIC
@@ -111,6 +112,13 @@ class Square(Transform):
         return to_tensor(image.resize((width, height), BICUBIC))
 
 
+Builder = Callable[[tuple[int, int], bool, bool], Transform]
+"""(height, width), colour operations, flip -> transform."""
+TRANSFORMS: Registry[Builder] = Registry("image transform")
+register_transform = TRANSFORMS.register
+
+
+@register_transform("augment")
 class Augment(Transform):
     """RandomResizedCrop (half to all of the area), optional flip, RandAugment."""
 
@@ -135,12 +143,14 @@ class Augment(Transform):
         return resample(image, self.size, random_box(image.size, rng, self.scale))
 
 
+@register_transform("wide_augment")
 class WideAugment(Augment):
     """ALBEF's pre-training: crops of a fifth to all of the area."""
 
     scale = WIDE_CROP_SCALE
 
 
+@register_transform("square_augment")
 class SquareAugment(Augment):
     """ALBEF's grounding: the whole picture, so that no expression loses what it means."""
 
@@ -173,11 +183,13 @@ def random_box(
     return (left, upper, left + w, upper + h)
 
 
+@register_transform("center_crop")
 def _center_crop(size: tuple[int, int], color_ops: bool, flip: bool) -> Transform:
     _refuse("center_crop", color_ops, flip)
     return CenterCrop(size)
 
 
+@register_transform("square")
 def _square(size: tuple[int, int], color_ops: bool, flip: bool) -> Transform:
     _refuse("square", color_ops, flip)
     return Square(size)
@@ -188,15 +200,6 @@ def _refuse(kind: str, color_ops: bool, flip: bool) -> None:
         raise UserError(f"colour operations and flips belong to 'augment', not to {kind!r}")
 
 
-TRANSFORMS: dict[str, Callable[[tuple[int, int], bool, bool], Transform]] = {
-    "center_crop": _center_crop,
-    "augment": Augment,
-    "wide_augment": WideAugment,
-    "square_augment": SquareAugment,
-    "square": _square,
-}
-
-
 def build_transform(
     kind: str, size: tuple[int, int], color_ops: bool = False, flip: bool = False
 ) -> Transform:
@@ -204,9 +207,8 @@ def build_transform(
 
     ``color_ops`` and ``flip`` (horizontal, at even odds) are for "augment" alone.
     """
-    if kind not in TRANSFORMS:
-        raise UserError(f"unknown image transform {kind!r}: take one of {', '.join(TRANSFORMS)}")
+    build = TRANSFORMS[kind]
     height, width = size
     if height < 1 or width < 1:
         raise UserError(f"image size {height}x{width}: both sides must be at least 1 pixel")
-    return TRANSFORMS[kind]((height, width), color_ops, flip)
+    return build((height, width), color_ops, flip)

@@ -33,7 +33,8 @@ class Skill:
     """One thing to ask.
 
     Attributes:
-        heads: task heads, any of which it takes.
+        asked: the method by which the checkpoint's task is asked; "" where ``head`` decides.
+        head: the head that it needs, where the task doesn't decide.
         title: on its tab.
         field: what the text is, above its box.
         example: shown in the empty box.
@@ -42,13 +43,18 @@ class Skill:
         run: (model, the picture's bytes, text) -> reply.
     """
 
-    heads: tuple[str, ...]
     title: str
     field: str
     example: str
     lines: bool
     column: str
     run: Callable[[HubInterface, bytes, str], Reply]
+    asked: str = ""
+    head: str = ""
+
+    def fits(self, hub: HubInterface) -> bool:
+        """Whether a checkpoint can be asked so."""
+        return hub.task.asked == self.asked if self.asked else self.head in hub.heads
 
 
 def _answer(hub: HubInterface, picture: bytes, text: str) -> Reply:
@@ -79,7 +85,7 @@ def _fill_mask(hub: HubInterface, picture: bytes, text: str) -> Reply:
 
 SKILLS = {
     "answer": Skill(
-        heads=("vqa", "answers"),
+        asked="answer",
         title="Ask a question",
         field="Question",
         example="What colour is the cat?",
@@ -88,7 +94,7 @@ SKILLS = {
         run=_answer,
     ),
     "classify": Skill(
-        heads=("snli_ve",),
+        asked="classify",
         title="Judge a statement",
         field="Statement",
         example="two dogs are running",
@@ -97,7 +103,7 @@ SKILLS = {
         run=_classify,
     ),
     "match": Skill(
-        heads=("itm",),
+        head="itm",
         title="Check a caption",
         field="Caption",
         example="a cat on a mat",
@@ -106,7 +112,7 @@ SKILLS = {
         run=_match,
     ),
     "rank": Skill(
-        heads=("itm",),
+        head="itm",
         title="Rank captions",
         field="Captions, one a line",
         example="a cat on a mat\na dog in the snow",
@@ -115,7 +121,7 @@ SKILLS = {
         run=_rank,
     ),
     "fill_mask": Skill(
-        heads=("mlm",),
+        head="mlm",
         title="Fill a mask",
         field="Caption with one <mask>",
         example="a <mask> on a mat",
@@ -131,12 +137,10 @@ def skills_of(hub: HubInterface) -> dict[str, Skill]:
 
     Raises UserError if there are none.
     """
-    heads = set(hub.heads)
-    found = {name: skill for name, skill in SKILLS.items() if heads.intersection(skill.heads)}
+    found = {name: skill for name, skill in SKILLS.items() if skill.fits(hub)}
     if not found:
-        known = dict.fromkeys(head for skill in SKILLS.values() for head in skill.heads)
         raise UserError(
             f"this checkpoint's heads ({', '.join(hub.heads) or 'none'}) can't be asked on the "
-            f"page; it takes one of {', '.join(known)}"
+            "page; it takes answers to questions, classes of a text with one image, itm and mlm"
         )
     return found

@@ -14,7 +14,7 @@ from mt_fairseq.data.json_text import parse_json
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.run_files import check_output, json_lines, write_run
 from mt_fairseq.evaluation.runs import RESULTS, SCORE
-from mt_fairseq.evaluation.task_scorer import TaskScorer, start_collecting
+from mt_fairseq.evaluation.task_scorer import Answered, TaskScorer
 
 PART, ANSWERS = "part.json", "answers.jsonl"
 
@@ -106,8 +106,9 @@ def scorer_over(parts: list[dict[str, Any]]) -> TaskScorer:
                     answers.load(parse_json(line))
                 except (json.JSONDecodeError, KeyError, IndexError) as error:
                     raise UserError(f"{path}: line {number}: no answer of this split") from error
-    start_collecting(facts["task"], answers)
-    return kind(OmegaConf.create())
+    scorer = kind(OmegaConf.create())
+    scorer.take(Answered(facts["task"], answers))
+    return scorer
 
 
 def main(argv: list[str]) -> int:
@@ -126,7 +127,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     parts = read_parts(args.parts)
     scorer = scorer_over(parts)
-    names = [SCORE, RESULTS, *scorer.submission_files]
+    names = [SCORE, RESULTS, *scorer.submission_files(scorer.task)]
     check_output(args.out, names, args.overwrite)
     write_run(args.out, parts[0]["facts"], scorer, sum(part["seconds"] for part in parts))
     print(scorer.result_string())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -45,6 +45,21 @@ class Prediction:
     question_type: str | None = None
     answer_rule: str | None = None
     credit: float | None = None
+
+
+@dataclass(frozen=True)
+class AccuracyExtras:
+    """What a task's accuracy comes with.
+
+    Attributes:
+        figures: of the predictions with a reference: name -> percent, beside the accuracy.
+        files: of all predictions: name of a file for an official script or server -> its content.
+        names: the files' names.
+    """
+
+    figures: Callable[[list[Prediction]], dict[str, float]]
+    files: Callable[[list[Prediction]], dict[str, str]]
+    names: tuple[str, ...]
 
 
 class LabelResults:

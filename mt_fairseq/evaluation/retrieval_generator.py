@@ -1,7 +1,7 @@
 """Ranks the queries of a split, and hands fairseq-generate what they found as hypotheses.
 
 A query's rank needs the whole gallery, and a gallery that does not fit into memory must be worked
-through in an order of its own. So all queries of this process are ranked before the first batch;
+through in an order of its own. So all queries of this process are ranked at its first batch;
 fairseq's loop then reads the answers off.
 """
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -83,11 +84,18 @@ class RetrievalGenerator:
         self.dictionary = dataset.dictionary
         self.eos = self.dictionary.eos()
         self.symbols_to_strip_from_output = {self.eos, self.dictionary.pad()}
-        image_lists, text_lists = rank_queries(model, dataset, workload)
-        texts = dataset.items.texts
-        self.answers = (
-            Answers.of(image_lists, workload.nbest, first_query=0, first_item=texts),
-            Answers.of(text_lists, workload.nbest, first_query=texts, first_item=0),
+        self.model = model
+        self.dataset = dataset
+        self.workload = workload
+
+    @cached_property
+    def answers(self) -> tuple[Answers, Answers]:
+        """What the text queries found, and the image queries; ranked when first asked for."""
+        image_lists, text_lists = rank_queries(self.model, self.dataset, self.workload)
+        texts, nbest = self.dataset.items.texts, self.workload.nbest
+        return (
+            Answers.of(image_lists, nbest, first_query=0, first_item=texts),
+            Answers.of(text_lists, nbest, first_query=texts, first_item=0),
         )
 
     def generate(

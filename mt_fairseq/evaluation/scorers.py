@@ -9,12 +9,12 @@ from typing import Any
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.scoring import register_scorer
+from fairseq.tasks import TASK_REGISTRY
 
 from mt_fairseq.data.answer_rules import OFFICIAL
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.evaluation.intervals import wilson_interval
-from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency, nlvr2_submission
-from mt_fairseq.evaluation.results import LabelResults, Prediction
+from mt_fairseq.evaluation.results import AccuracyExtras, LabelResults, Prediction
 from mt_fairseq.evaluation.runs import ANSWER_RULE
 from mt_fairseq.evaluation.task_scorer import TaskScorer
 from mt_fairseq.evaluation.vqa import (
@@ -82,7 +82,10 @@ class VqaAccuracyScorer(LabelScorer):
     """VQA accuracy of the best answers over the annotators' answers of the data-bin."""
 
     name = "vqa_accuracy"
-    submission_files = ("evalai.json",)
+
+    @classmethod
+    def submission_files(cls, task: str) -> tuple[str, ...]:
+        return ("evalai.json",)
 
     def credit(self, prediction: Prediction) -> float:
         official = prediction.answer_rule == OFFICIAL
@@ -163,16 +166,26 @@ class AccuracyConfig(FairseqDataclass):
 
 @register_scorer("accuracy", dataclass=AccuracyConfig)
 class AccuracyScorer(LabelScorer):
-    """Share of right classes; for NLVR2 also of sentences that are right of all their pairs."""
+    """Share of right classes, and what the task's class says belongs to it."""
 
     name = "accuracy"
-    submission_files = ("nlvr2.csv",)
+
+    @classmethod
+    def submission_files(cls, task: str) -> tuple[str, ...]:
+        extras = TASK_REGISTRY[task].extras
+        return extras.names if extras else ()
+
+    @property
+    def extras(self) -> AccuracyExtras | None:
+        """What the task's accuracy comes with."""
+        found: AccuracyExtras | None = TASK_REGISTRY[self.task].extras
+        return found
 
     def credit(self, prediction: Prediction) -> float:
         return float(prediction.prediction == prediction.reference[0])
 
     def score_report(self) -> dict[str, Any]:
-        """Accuracy with its interval, and of each class; for NLVR2 consistency as well."""
+        """Accuracy with its interval, and of each class; further figures of the task."""
         if not self.scored:
             return dict(NOTHING)
         credits = [credit for _, credit in self.scored]
@@ -183,18 +196,15 @@ class AccuracyScorer(LabelScorer):
             "scored": len(credits),
             "by_class": group_means(credits, [p.reference[0] for p, _ in self.scored]),
         }
-        if self.task == "nlvr2":
-            report["consistency"] = nlvr2_consistency(
-                {str(p.id): (p.prediction, p.reference[0]) for p, _ in self.scored}
-            )
-        return report
+        return report | self.figures()
+
+    def figures(self) -> dict[str, float]:
+        """The task's further figures, in percent."""
+        return self.extras.figures([p for p, _ in self.scored]) if self.extras else {}
 
     def submissions(self) -> dict[str, str]:
-        """For NLVR2 what its official script reads; SNLI-VE has none."""
-        if self.task != "nlvr2":
-            return {}
-        pairs = [(str(p.id), p.prediction) for p in self.predictions]
-        return {"nlvr2.csv": nlvr2_submission(pairs)}
+        """What the task's official script or server reads, if it has one."""
+        return self.extras.files(self.predictions) if self.extras else {}
 
     def result_string(self) -> str:
         """``accuracy 78.10 (95% CI 77.00-79.15) over 6967 samples | consistency 44.20``."""
@@ -203,6 +213,4 @@ class AccuracyScorer(LabelScorer):
             return "accuracy: no references"
         line = f"accuracy {in_words(report['score'], report['scored'])}"
         line += f" over {report['scored']} samples"
-        if "consistency" in report:
-            line += f" | consistency {report['consistency']:.2f}"
-        return line
+        return line + "".join(f" | {name} {value:.2f}" for name, value in self.figures().items())

@@ -2,30 +2,23 @@
 
 fairseq's scorers get to see a reference and a top hypothesis as strings, which is not enough for
 ten annotators, types of questions or ranked galleries. So the inference step of a task collects
-what the model answered, and the scorer reads that collection.
+what the model answered, and the scorer reads that collection. fairseq makes a scorer from its name
+and the task's target dictionary: the collection comes with the dictionary.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from fairseq.dataclass import FairseqDataclass
+from fairseq import scoring
 from fairseq.scoring import BaseScorer
+from fairseq.tasks import TASK_REGISTRY
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
-
-TASK_SCORERS = {
-    "vqa": "vqa_accuracy",
-    "albef_vqa": "vqa_accuracy",
-    "snli_ve": "accuracy",
-    "nlvr2": "accuracy",
-    "retrieval": "recall",
-    "grounding": "box_accuracy",
-}
-"""The scorer that ``python -m mt_fairseq.evaluate`` takes for each task."""
 
 
 class Collection(Protocol):
@@ -51,24 +44,11 @@ class Collection(Protocol):
 
 
 @dataclass(frozen=True)
-class Collected:
-    """What the running command collects, and for which task."""
+class Answered:
+    """What the model answers, and for which task; travels with the task's target dictionary."""
 
     task: str
     answers: Collection
-
-
-_collected: Collected | None = None
-
-
-def start_collecting(task: str, answers: Collection) -> None:
-    """From now on scorers read ``answers``.
-
-    fairseq builds a scorer without telling it of task or data, so the way from the one to the
-    other leads through this module.
-    """
-    global _collected
-    _collected = Collected(task, answers)
 
 
 class TaskScorer(BaseScorer):
@@ -76,25 +56,31 @@ class TaskScorer(BaseScorer):
 
     Class attributes:
         name: what ``--scoring`` calls it.
-        submission_files: names that ``submissions`` may use.
 
     Attributes:
         task: name of the task that is scored.
         answers: its collection.
-
-    Raises UserError if the running task is none of this scorer's.
     """
 
     name: ClassVar[str]
-    submission_files: ClassVar[tuple[str, ...]] = ()
+    task: str
+    answers: Any
 
-    def __init__(self, cfg: FairseqDataclass) -> None:
-        super().__init__(cfg)
-        tasks = [task for task, scorer in TASK_SCORERS.items() if scorer == self.name]
-        if _collected is None or _collected.task not in tasks:
+    def take(self, answered: Answered | None) -> None:
+        """Score these answers; UserError if their task is none of this scorer's."""
+        if answered is None or TASK_REGISTRY[answered.task].scoring != self.name:
+            tasks = [
+                name for name, task in TASK_REGISTRY.items()
+                if getattr(task, "scoring", None) == self.name
+            ]  # fmt: skip
             raise UserError(f"--scoring {self.name} scores --task {' and '.join(tasks)} only")
-        self.task = _collected.task
-        self.answers: Any = _collected.answers
+        self.task = answered.task
+        self.answers = answered.answers
+
+    @classmethod
+    def submission_files(cls, task: str) -> tuple[str, ...]:
+        """Names that ``submissions`` may use for a task."""
+        return ()
 
     @classmethod
     def collection(cls, data_bin: DataBin, split: str, **options: Any) -> Collection:
@@ -132,3 +118,17 @@ class TaskScorer(BaseScorer):
     def result_string(self) -> str:
         """The score in words, which fairseq-generate prints last."""
         raise NotImplementedError
+
+
+def hand_answers_to_scorers() -> None:
+    """Let ``fairseq.scoring.build_scorer`` hand on what the dictionary brings; called once."""
+    original = scoring.build_scorer
+
+    @functools.wraps(original)
+    def build_scorer(choice: Any, tgt_dict: Any) -> Any:
+        scorer = original(choice, tgt_dict)
+        if isinstance(scorer, TaskScorer):
+            scorer.take(getattr(tgt_dict, "answered", None))
+        return scorer
+
+    scoring.build_scorer = build_scorer

@@ -105,7 +105,10 @@ def load_checkpoint(path: str | Path, ema: bool = False) -> LoadedCheckpoint:
 def _task_name(cfg: DictConfig, path: Path) -> str:
     name = str(cfg.task._name)
     if name not in tasks.TASK_DATACLASS_REGISTRY:
-        raise UserError(f"{path}: is of task {name!r}, which this package does not know")
+        raise UserError(
+            f"{path}: is of task {name!r}, which is not registered: name the --user-dir of its "
+            "training"
+        )
     return name
 
 

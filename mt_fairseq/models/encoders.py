@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -33,6 +33,9 @@ from mt_fairseq.modules.hf import (
 )
 from mt_fairseq.modules.text import TextEncoder, build_bert, build_roberta
 from mt_fairseq.modules.vision import VisionEncoder, build_clip_vision, build_vit
+from mt_fairseq.registry import Registry
+
+Build = TypeVar("Build", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,39 @@ class Kind:
     options: dict[str, Any]
 
 
-_NO_POOLER = {"add_pooling_layer": False}
-VISION = {
-    CLIP: Kind(CLIPVisionConfig, CLIPVisionModel, build_clip_vision, {}),
-    VIT: Kind(ViTConfig, ViTModel, build_vit, _NO_POOLER),
-}
-TEXT = {
-    ROBERTA: Kind(RobertaConfig, RobertaModel, build_roberta, _NO_POOLER),
-    BERT: Kind(BertConfig, BertModel, build_bert, _NO_POOLER),
-}
+VISION: Registry[Kind] = Registry("kind of vision encoder")
+TEXT: Registry[Kind] = Registry("kind of text encoder")
+ENCODERS = {"vision": VISION, "text": TEXT}
+
+
+def register_encoder(
+    which: str, model_type: str, config: type[PretrainedConfig], model: Any, **options: Any
+) -> Callable[[Build], Build]:
+    """Decorator of a function that adapts one of transformers' models.
+
+    It gets (config, image_size, model or None, mean=..., std=...) and makes a VisionEncoder, or
+    (config, model or None) and makes a TextEncoder.
+
+    Args:
+        which: "vision" or "text".
+        model_type: what the model's config.json calls it.
+        config, model: transformers' classes of its configuration and its weights.
+        options: for the model's ``from_pretrained``.
+    """
+
+    def register(build: Build) -> Build:
+        ENCODERS[which].register(model_type)(Kind(config, model, build, options))
+        return build
+
+    return register
+
+
+register_encoder("vision", CLIP, CLIPVisionConfig, CLIPVisionModel)(build_clip_vision)
+register_encoder("vision", VIT, ViTConfig, ViTModel, add_pooling_layer=False)(build_vit)
+register_encoder("text", ROBERTA, RobertaConfig, RobertaModel, add_pooling_layer=False)(
+    build_roberta
+)
+register_encoder("text", BERT, BertConfig, BertModel, add_pooling_layer=False)(build_bert)
 
 
 def resolve_encoders(cfg: DictConfig, vocabulary: int, pad: int) -> None:
@@ -144,11 +171,10 @@ def _named_config(which: str, name: str, sizes: dict[str, int], random: bool) ->
         )
     preset = PRESETS.get(name)
     config = dict(preset) if preset else _read_config(which, name)
-    kinds = VISION if which == "vision" else TEXT
-    if config["model_type"] not in kinds:
+    if config["model_type"] not in ENCODERS[which]:
         raise UserError(
             f"--{which}-encoder {name} is a {config['model_type']} model; "
-            f"known are {', '.join(kinds)}"
+            f"known are {', '.join(ENCODERS[which])}"
         )
     config.update(sizes)
     width, heads = config["hidden_size"], config["num_attention_heads"]

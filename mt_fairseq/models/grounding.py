@@ -58,4 +58,4 @@ def heat_maps(model: AlbefModel, tokens: Tensor, images: Tensor, mode: str, laye
     network, head = model.network, model.heads[mode]
     if mode == "itm":
         return text_map(word_maps(network, head, tokens, images, layer - 1))
-    return image_map(network, head, tokens, images, layer - 1)  # type: ignore[arg-type]
+    return image_map(network, head, tokens, images, layer - 1)

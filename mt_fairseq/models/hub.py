@@ -19,6 +19,7 @@ from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
 from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
 from mt_fairseq.models.hub_inputs import ImageInputs, check_text, check_topk, paired
 from mt_fairseq.models.matching import MATCH
+from mt_fairseq.user_parts import import_user_dir
 
 Ranked = list[tuple[str, float]]
 Hub = TypeVar("Hub", bound="HubInterface")
@@ -52,12 +53,17 @@ class HubInterface(nn.Module):
         self.eval()
 
     @classmethod
-    def from_pretrained(cls: type[Hub], path: str | Path, *, ema: bool = False) -> Hub:
+    def from_pretrained(
+        cls: type[Hub], path: str | Path, *, ema: bool = False, user_dir: str | Path | None = None
+    ) -> Hub:
         """Load a checkpoint, the best (else the last) one of a folder, or an exported folder.
 
-        With ``ema``, the moving average of its weights, which ``--store-ema`` kept. Raises
-        UserError if it is missing, damaged, of another family of models or without an average.
+        With ``ema``, the moving average of its weights, which ``--store-ema`` kept. ``user_dir`` is
+        the folder that registers parts of your own, as in training. Raises UserError if it is
+        missing, damaged, of another family of models or without an average.
         """
+        if user_dir is not None:
+            import_user_dir(user_dir)
         if not isinstance(path, (str, os.PathLike)):
             raise UserError(f"{path!r:.80} is not a path: name a checkpoint or its folder")
         checkpoint = load_checkpoint(path, ema)
@@ -75,6 +81,14 @@ class HubInterface(nn.Module):
         """Names of the heads that the checkpoint has."""
         return list(self.model.heads)
 
+    def own_head(self, method: str) -> str:
+        """The head of the checkpoint's task, if that is asked by ``method``; else a UserError."""
+        asked, name = self.task.asked, self.task.name
+        if asked == method:
+            return str(name)
+        remedy = f"use {asked}" if asked else "use match or fill_mask"
+        raise UserError(f"a checkpoint of task {name} is not asked by {method}: {remedy}")
+
     # --- what one asks of it ---
 
     def answer(self, image: ImageInputs, question: str | Sequence[str], topk: int = 5) -> Any:
@@ -83,13 +97,13 @@ class HubInterface(nn.Module):
         The probability of each answer is its own (a sigmoid): they need not sum to one; those of
         ALBEF's decoder sum to one over the answers that it ranked. Lists of images, questions or
         both (a single one goes with all of the others) give a list of such lists. Raises UserError
-        if the checkpoint has no VQA head.
+        if the checkpoint is of another task.
         """
         topk = check_topk(topk)
         if "answers" in self.model.heads:
             return self._ranked_answers(image, question, topk)
         images, questions, single = paired(image, question)
-        logits = self._logits("vqa", [images], questions)
+        logits = self._logits(self.own_head("answer"), [images], questions)
         best = [self._rank(row.sigmoid(), self.task.labels, topk) for row in logits]
         return best[0] if single else best
 
@@ -115,11 +129,11 @@ class HubInterface(nn.Module):
         """The ``topk`` likeliest classes: ``[("entailment", 0.8), ("neutral", 0.1), ...]``.
 
         For SNLI-VE and your own classes, whose probabilities sum to one. A list of lists for
-        lists. Raises UserError if the checkpoint has no such head.
+        lists. Raises UserError if the checkpoint is of another task.
         """
         topk = check_topk(topk)
         images, texts, single = paired(image, text)
-        return self._classes("snli_ve", [images], texts, single, topk)
+        return self._classes(self.own_head("classify"), [images], texts, single, topk)
 
     def classify_pair(
         self, left: ImageInputs, right: ImageInputs, text: str | Sequence[str], topk: int = 5
@@ -132,7 +146,8 @@ class HubInterface(nn.Module):
             raise UserError(
                 f"{len(lefts)} left and {len(rights)} right images: give the same number of each"
             )
-        return self._classes("nlvr2", [lefts, rights], texts, single and alone, topk)
+        head = self.own_head("classify_pair")
+        return self._classes(head, [lefts, rights], texts, single and alone, topk)
 
     def _classes(
         self, head: str, images: list[list[GivenImage]], texts: list[str], single: bool, topk: int

@@ -16,6 +16,7 @@ from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
 from mt_fairseq.modules.dropout import Dropout
 from mt_fairseq.modules.linear import activated_linear
 from mt_fairseq.modules.outputs import FusionOutput, LayerOutput
+from mt_fairseq.registry import Registry
 
 
 class CrossModalBlock(nn.Module):
@@ -71,6 +72,11 @@ class CrossModalBlock(nn.Module):
         return self.out_norm(x + self.dropout(activated_linear(self.up(x), self.down, "gelu")))
 
 
+FUSIONS: Registry[type[nn.Module]] = Registry("kind of cross-modal layer")
+register_fusion = FUSIONS.register
+
+
+@register_fusion("co-attention")
 class CoAttentionLayer(nn.Module):
     """A text and an image block; both read this level's *inputs*, never each other's output."""
 
@@ -106,6 +112,7 @@ class CoAttentionLayer(nn.Module):
         return new_text, self.image(image, text, None, mask, first_only=first_only)
 
 
+@register_fusion("merged-attention")
 class MergedAttentionLayer(nn.Module):
     """METER's other design: one transformer layer over both sequences, its weights shared."""
 
@@ -150,12 +157,6 @@ class MergedAttentionLayer(nn.Module):
         x = self.out_norm(x + self.dropout(activated_linear(self.up(x), self.down, "gelu")))
         length = text.shape[1]
         return x[:, :length], x[:, length:] if need_image else None
-
-
-FUSIONS: dict[str, type[nn.Module]] = {
-    "co-attention": CoAttentionLayer,
-    "merged-attention": MergedAttentionLayer,
-}
 
 
 class CrossModalEncoder(nn.Module):

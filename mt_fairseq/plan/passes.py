@@ -1,100 +1,56 @@
-"""How often each part of the model runs for one sample of a task: what its training step does."""
+"""How often each part of a recipe's model runs for one sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
+
+from fairseq.models import MODEL_REGISTRY
+from fairseq.tasks import TASK_REGISTRY
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.albef.heads import HEAD_KINDS
+from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.plan.recipe import Recipe
+from mt_fairseq.tasks.labels import LabelTask
+from mt_fairseq.tasks.passes import Passes, distils
+from mt_fairseq.tasks.vision_language import VisionLanguageTask
 
-SPECIAL_TOKENS = 2  # <s> and </s> are never masked
-CLASSES = {"vqa": 3129, "snli_ve": 3, "nlvr2": 2}  # where no data-bin says it
+
+def is_albef(recipe: Recipe) -> bool:
+    """Whether the recipe trains an ALBEF."""
+    return issubclass(MODEL_REGISTRY[recipe.architecture], AlbefModel)
 
 
-@dataclass(frozen=True)
-class Passes:
-    """Runs a sample.
+def task_class(recipe: Recipe) -> type[VisionLanguageTask]:
+    """The recipe's task; UserError for one that is not made from this package's."""
+    task = TASK_REGISTRY[recipe.task]
+    if not issubclass(task, VisionLanguageTask):
+        raise UserError(f"{recipe.path}: task {recipe.task} has no plan")
+    return task
 
-    Attributes:
-        texts, images, pairs: through the text encoder, the vision encoder and the fusion.
-        most_images: images of a sample in the worst batch, which decides the memory.
-        heads: the rows that each head sees.
-        gathers: whether every process collects the encoded pictures of all.
-        contrasts: whether samples of a batch are compared with each other.
-        teacher: what the momentum model runs besides, without a backward pass.
+
+def passes_of(recipe: Recipe, tokens: int) -> Passes:
+    """Those of a recipe with texts of ``tokens``; UserError for a task without a plan."""
+    task = task_class(recipe)
+    passes = task.passes(recipe, tokens)
+    return _of_albef(recipe, task, passes) if is_albef(recipe) else passes
+
+
+def _of_albef(recipe: Recipe, task: type[VisionLanguageTask], passes: Passes) -> Passes:
+    """ALBEF fuses a text with all of its images at once, and its momentum model runs besides.
+
+    It gives features where samples are contrasted, else what the model itself gives.
     """
-
-    texts: float
-    images: float
-    pairs: float
-    most_images: float
-    heads: dict[str, int] = field(default_factory=dict)
-    gathers: bool = False
-    contrasts: bool = False
-    teacher: Passes | None = None
+    passes = replace(passes, pairs=passes.pairs / task.images_a_sample)
+    if task.counts_momentum or not task.momentum_model:
+        return passes
+    if passes.contrasts:
+        return replace(passes, momentum=Passes(texts=1, images=1, pairs=0, most_images=1))
+    taught = all(HEAD_KINDS[head_kind(recipe, name)].momentum for name in passes.heads)
+    return replace(passes, momentum=passes) if taught and distils(recipe) else passes
 
 
-PassesOf = Callable[[Recipe, int], Passes]
-"""Passes of a recipe with texts of so many tokens."""
-
-
-def passes_of(recipe: Recipe, tokens: int, table: dict[str, PassesOf] | None = None) -> Passes:
-    """Those of a recipe with texts of ``tokens``; UserError for a task without an entry.
-
-    ``table`` has the tasks of another family of models.
-    """
-    table = PASSES if table is None else table
-    if recipe.task not in table:
-        raise UserError(
-            f"{recipe.path}: {recipe.architecture} has no plan for task {recipe.task}; there are "
-            f"plans for {', '.join(table)}"
-        )
-    return table[recipe.task](recipe, tokens)
-
-
-def masked_words(recipe: Recipe, tokens: int) -> int:
-    """Words of a text that MLM predicts, at least one."""
-    return max(1, round(recipe.option("task", "mask_prob", 0.15) * (tokens - SPECIAL_TOKENS)))
-
-
-def _one_picture(recipe: Recipe, tokens: int) -> Passes:
-    return Passes(1, 1, 1, 1, heads={recipe.task: 1})
-
-
-def _two_pictures(recipe: Recipe, tokens: int) -> Passes:
-    return Passes(1, 2, 2, 2, heads={recipe.task: 1})
-
-
-def _pretraining(recipe: Recipe, tokens: int) -> Passes:
-    """A masked and a whole text; ITM exchanges the picture of every second text."""
-    negatives = str(recipe.option("task", "itm_negatives", "dataset"))
-    exchanged = {"dataset": (1.5, 2.0)}.get(negatives, (1.0, 1.0))
-    return Passes(
-        texts=2,
-        images=exchanged[0],
-        pairs=1 + (3 if negatives == "hard" else 1),
-        most_images=exchanged[1],
-        heads={"mlm": masked_words(recipe, tokens), "itm": 3 if negatives == "hard" else 1},
-        gathers=bool(recipe.option("task", "global_negatives", False)),
-        contrasts=bool(recipe.option("task", "itc", False)),
-    )
-
-
-def _retrieval(recipe: Recipe, tokens: int) -> Passes:
-    """A match and a hard negative a side; or METER's ranking among false texts."""
-    false_texts = int(recipe.option("task", "false_texts", 0))
-    if false_texts:
-        texts = 1 + false_texts
-        return Passes(texts, 1, texts, 1, heads={"itm": texts})
-    gathers = bool(recipe.option("task", "global_negatives", False))
-    return Passes(1, 1, 3, 1, heads={"itm": 3}, gathers=gathers, contrasts=True)
-
-
-PASSES: dict[str, PassesOf] = {
-    "vqa": _one_picture,
-    "snli_ve": _one_picture,
-    "nlvr2": _two_pictures,
-    "vlp_mlm_itm": _pretraining,
-    "retrieval": _retrieval,
-}
+def head_kind(recipe: Recipe, head: str) -> str:
+    """The kind of a head: that of a task's own is the task's to say, others are named by it."""
+    task = task_class(recipe)
+    return task.head_kind if issubclass(task, LabelTask) and head == task.name else head

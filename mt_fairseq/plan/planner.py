@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from fairseq.models import MODEL_REGISTRY
 
 from mt_fairseq.analysis.flops import Inputs, build_on_meta, count_parameters
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.plan.albef import (
-    ALBEF_PASSES,
     VOCABULARY,
     count_albef_head,
     count_albef_parts,
@@ -21,7 +19,7 @@ from mt_fairseq.plan.albef import (
 from mt_fairseq.plan.batches import Batches, Schedule, choose_batches, make_schedule
 from mt_fairseq.plan.counting import Cost, PartCosts, count_head, count_parts
 from mt_fairseq.plan.memory import GB, Memory, estimate
-from mt_fairseq.plan.passes import CLASSES, Passes, passes_of
+from mt_fairseq.plan.passes import Passes, head_kind, is_albef, passes_of, task_class
 from mt_fairseq.plan.recipe import CHECKPOINTING, Recipe
 from mt_fairseq.tasks.vision_language import (
     DEFAULT_IMAGE_SIZE,
@@ -87,7 +85,7 @@ def read_data(recipe: Recipe, samples: int | None) -> Data:
     Raises UserError for a data-bin that is none, or splits that it lacks.
     """
     if recipe.data is None:
-        classes = CLASSES.get(recipe.task)
+        classes = task_class(recipe).usual_classes
         vocabulary = VOCABULARY if is_albef(recipe) else Inputs().vocabulary
         return Data(samples, vocabulary, classes, "--samples" if samples else "unknown")
     from mt_fairseq.data.data_bin import DataBin
@@ -114,14 +112,14 @@ def make_plan(recipe: Recipe, data: Data, gpus: int, memory: float) -> Plan:
     image_size = parse_image_size(size) if size else DEFAULT_IMAGE_SIZE
     tokens = int(recipe.option("task", "max_text_len", DEFAULT_MAX_TEXT_LEN))
     tokens = int(recipe.model_options.get("text_length", 0)) or tokens
-    passes = passes_of(recipe, tokens, ALBEF_PASSES if is_albef(recipe) else None)
+    passes = passes_of(recipe, tokens)
     inputs = Inputs(image_size, tokens, data.vocabulary)
     model, step = _count(recipe, data, passes, inputs)
     parameters = count_parameters(model)
     most = step.most
     pictures = model.image_positions * model.network.width if passes.gathers else 0
     activations = most.kept + most.momentary
-    taught = momentum_bytes(model) if passes.teacher else 0
+    taught = momentum_bytes(model) if passes.momentum else 0
     needs = estimate(parameters, activations, recipe.precision, gpus, pictures, taught)
     largest = needs.largest_batch(memory)
     if not largest:
@@ -154,11 +152,6 @@ def make_other_plan(plan: Plan, memory: float) -> Plan | None:
         return make_plan(recipe, plan.data, plan.batches.gpus, memory)
     except UserError:
         return None
-
-
-def is_albef(recipe: Recipe) -> bool:
-    """Whether the recipe trains an ALBEF."""
-    return issubclass(MODEL_REGISTRY[recipe.architecture], AlbefModel)
 
 
 def plan_schedule(recipe: Recipe, data: Data, batches: Batches) -> Schedule:
@@ -208,13 +201,14 @@ def _count(
     outputs = {"mlm": words, "itm": 2, "itc": 0, "pairs": 3, "answers": words, recipe.task: classes}
     with torch.device("meta"):
         for name in passes.heads:
-            model.register_classification_head(name, outputs[name])
+            kind = head_kind(recipe, name)
+            model.register_classification_head(name, outputs[name], kind)
     model = model.to(dtype=getattr(torch, recipe.precision)).train()
     parts = count_parts_of(model, inputs.tokens)
     mean, most = _sums(model, parts, passes, inputs.tokens)
     taught = 0.0
-    if passes.teacher:
-        taught = _sums(model, parts, passes.teacher, inputs.tokens)[0].operations
+    if passes.momentum:
+        taught = _sums(model, parts, passes.momentum, inputs.tokens)[0].operations
     return model, _Step(mean, most, taught)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from mt_fairseq.plan.albef import ANSWER_TOKENS, ANSWERS
+from mt_fairseq.plan.albef import ANSWER_TOKENS
 from mt_fairseq.plan.memory import FRAGMENTS, GB, MOMENTARY, OVERHEAD, PARAMETER_BYTES
-from mt_fairseq.plan.planner import Plan, is_albef
+from mt_fairseq.plan.passes import is_albef
+from mt_fairseq.plan.planner import Plan
 from mt_fairseq.plan.recipe import CHECKPOINTING, WORLD_SIZE
+from mt_fairseq.tasks.albef_vqa import ANSWERS
 
 WIDTH = 18
 
@@ -127,7 +129,7 @@ def assumptions(plan: Plan, tflops: float) -> str:
     size = PARAMETER_BYTES[plan.recipe.precision]
     half = "" if plan.recipe.precision == "float32" else ", and half-precision copies"
     buffer = "; a buffer of gradients between GPUs" if plan.memory.buffer else ""
-    if plan.passes.teacher:
+    if plan.passes.momentum:
         buffer += "\n- the momentum model in float32, and its queues; its passes keep nothing"
     decodes = "answers" in plan.passes.heads
     answers = f", {ANSWERS} answers a question of {ANSWER_TOKENS} tokens" if decodes else ""

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from fairseq.models import MODEL_DATACLASS_REGISTRY
 from fairseq.registry import REGISTRIES
-from fairseq.tasks import TASK_REGISTRY
+from fairseq.tasks import TASK_DATACLASS_REGISTRY, TASK_REGISTRY
 from omegaconf import DictConfig, OmegaConf
 
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.errors import UserError
+from mt_fairseq.open_options import check_open_options
 from mt_fairseq.run_checks.files import check_models, check_one_model, check_writable
 from mt_fairseq.run_checks.metrics import check_metric
 from mt_fairseq.run_checks.numbers import check_numbers
@@ -27,6 +28,7 @@ SLURM = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST")
 def check_training(cfg: DictConfig) -> None:
     """UserError for options with which fairseq-train or fairseq-hydra-train cannot do its work."""
     check_names(cfg, ("criterion", "optimizer", "lr_scheduler"))
+    check_parts(cfg)
     check_numbers(cfg)
     check_batch(cfg)
     check_processes(cfg)
@@ -84,6 +86,14 @@ def check_names(cfg: DictConfig, kinds: tuple[str, ...]) -> None:
         if isinstance(chosen, DictConfig) and name not in registry:
             own = sorted(n for n, entry in registry.items() if _is_of_this_package(entry))
             raise UserError(f"{kind} {name!r} is unknown; of this package are {', '.join(own)}")
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """UserError for a manager, transform or the like that is not registered."""
+    for group, registry in (("task", TASK_DATACLASS_REGISTRY), ("model", MODEL_DATACLASS_REGISTRY)):
+        options = cfg.get(group)
+        if isinstance(options, DictConfig):
+            check_open_options(registry.get(options.get("_name")), options)
 
 
 def _is_of_this_package(entry: Any) -> bool:

@@ -14,6 +14,8 @@ from mt_fairseq.data.pairs_dataset import PairsDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.models.albef.model import AlbefModel
+from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
 
 CLASSES = 3  # the first picture, the second, neither
@@ -32,10 +34,15 @@ class AlbefPairsTask(VisionLanguageTask):
     name = "albef_pairs"
     paper_transform = "wide_augment"
     eval_transform_kind = "square"
-    has_teacher = False
+    momentum_model = False
 
-    def head_spec(self) -> dict[str, int]:
-        return {"itc": 0, "pairs": CLASSES}
+    def head_spec(self) -> dict[str, HeadSpec]:
+        return {"itc": HeadSpec(0), "pairs": HeadSpec(CLASSES)}
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """Encoded images of the batch are taken two by two."""
+        return Passes(1, 1, 1, 1, heads={"pairs": 1}, contrasts=True)
 
     def build_model(self, cfg: FairseqDataclass, from_checkpoint: bool = False) -> Any:
         """The pre-trained projections say which pictures are similar; they are not trained."""

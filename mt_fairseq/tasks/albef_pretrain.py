@@ -11,7 +11,9 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.mlm_itm_dataset import MlmItmDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.tasks.gathering import GatheringTask
+from mt_fairseq.tasks.passes import Options, Passes, distils, masked_words
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 OBJECTIVES = ("itc", "mlm", "itm")
@@ -43,6 +45,7 @@ class AlbefPretrainTask(GatheringTask):
 
     cfg: AlbefPretrainConfig
     name = "albef_pretrain"
+    counts_momentum = True
     paper_transform = "wide_augment"
     eval_transform_kind = "square"
 
@@ -54,9 +57,34 @@ class AlbefPretrainTask(GatheringTask):
             raise UserError("--objectives: give at least one of itc, mlm and itm")
         super().__init__(cfg, data_bin)
 
-    def head_spec(self) -> dict[str, int]:
+    def head_spec(self) -> dict[str, HeadSpec]:
         classes = {"itc": 0, "mlm": len(self.dictionary), "itm": 2}
-        return {name: classes[name] for name in self.objectives}
+        return {name: HeadSpec(classes[name]) for name in self.objectives}
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """A whole text against its image and two negatives; a masked one; the momentum model's."""
+        objectives = str(options.option("task", "objectives", ",".join(OBJECTIVES))).split(",")
+        contrasts, matches, masks = (name in objectives for name in ("itc", "itm", "mlm"))
+        distilled = str(options.option("criterion", "distilled", "itc,mlm")).split(",")
+        words = {"mlm": masked_words(options, tokens)}
+        taught_words = masks and distils(options) and "mlm" in distilled
+        momentum = Passes(
+            texts=contrasts + taught_words,
+            images=1,
+            pairs=int(taught_words),
+            most_images=1,
+            heads=words if taught_words else {},
+        )
+        return Passes(
+            texts=1 + masks,
+            images=1,
+            pairs=3 * matches + masks,
+            most_images=1,
+            heads=(words if masks else {}) | ({"itm": 3} if matches else {}),
+            contrasts=contrasts or matches,
+            momentum=momentum if contrasts or distils(options) else None,
+        )
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> MlmItmDataset:
         return MlmItmDataset(

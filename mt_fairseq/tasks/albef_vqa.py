@@ -19,8 +19,12 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.answer_generator import AnswerBeamSearch, AnswerRanker
 from mt_fairseq.evaluation.answer_results import AnswerResults
 from mt_fairseq.evaluation.task_scorer import Collection
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.tasks.labels import LabelTask
+from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig
+
+ANSWERS = 3  # different ones per question of VQA v2, about
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class AlbefVqaTask(LabelTask):
 
     cfg: AlbefVqaConfig
     name = "albef_vqa"
+    scoring = "vqa_accuracy"
+    asked = "answer"
     dataset_class = AnswerDataset
 
     def __init__(self, cfg: AlbefVqaConfig, data_bin: DataBin | None) -> None:
@@ -74,8 +80,13 @@ class AlbefVqaTask(LabelTask):
                 "preprocess with a tokenizer that does (bert-base-uncased in the paper)"
             )
 
-    def head_spec(self) -> dict[str, int]:
-        return {"answers": len(self.dictionary)}
+    def head_spec(self) -> dict[str, HeadSpec]:
+        return {"answers": HeadSpec(len(self.dictionary))}
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """A fused question, and each of its answers through the decoder."""
+        return Passes(1, 1, 1, 1, heads={"answers": ANSWERS})
 
     @property
     def target_dictionary(self) -> LabelDictionary | TextDictionary:

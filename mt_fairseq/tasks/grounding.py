@@ -18,6 +18,7 @@ from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.grounding import BoxDictionary, BoxGenerator, BoxResults
 from mt_fairseq.models.grounding import MODES, heat_maps, map_layer
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig, VisionLanguageTask
 
 
@@ -47,11 +48,12 @@ class GroundingTask(VisionLanguageTask):
     name = "grounding"
     paper_transform = "square"
     eval_transform_kind = "square"
-    has_teacher = False
+    scoring = "box_accuracy"
+    momentum_model = False
     dictionary: BoxDictionary
 
-    def head_spec(self) -> dict[str, int]:
-        return {"itm": 2, "itc": 0}
+    def head_spec(self) -> dict[str, HeadSpec]:
+        return {"itm": HeadSpec(2), "itc": HeadSpec(0)}
 
     def set_vocabularies(self, tokenizer: TextTokenizer, labels: list[str] | None) -> None:
         super().set_vocabularies(tokenizer, labels)

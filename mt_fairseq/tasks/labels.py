@@ -8,6 +8,9 @@ from mt_fairseq.data.classification_dataset import ClassificationDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import LabelGenerator
+from mt_fairseq.evaluation.results import AccuracyExtras
+from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.vision_language import TRAIN, VisionLanguageTask
 
 
@@ -15,19 +18,34 @@ class LabelTask(VisionLanguageTask):
     """A task whose answers are the classes of dict.label.txt, given by the head of its name.
 
     Class attributes:
+        head_kind: registered kind of its head.
         scores: how the head was trained, for ``LabelGenerator``.
         dataset_class: makes the samples.
+        labels_of_reference: classes in the order of the reference's code; None where they depend on
+            the data.
+        extras: what its accuracy comes with beside the share of right answers.
     """
 
     paper_transform = "augment"
     eval_transform_kind = "square"
     needs_labels = True
+    scoring = "accuracy"
+    asked = "classify"
+    head_kind: ClassVar[str] = "classes"
     scores: ClassVar[str] = "softmax"
     dataset_class: ClassVar[type[ClassificationDataset]] = ClassificationDataset
+    labels_of_reference: ClassVar[list[str] | None] = None
+    extras: ClassVar[AccuracyExtras | None] = None
 
-    def head_spec(self) -> dict[str, int]:
+    def head_spec(self) -> dict[str, HeadSpec]:
         assert self.labels is not None  # a task of this kind is not set up without
-        return {self.name: len(self.labels)}
+        return {self.name: HeadSpec(len(self.labels), self.head_kind)}
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """A text is fused with each of its images, and classified once."""
+        images = cls.images_a_sample
+        return Passes(1, images, images, images, heads={cls.name: 1})
 
     def build_dataset(
         self, split: str, transform: Transform, shuffle: bool

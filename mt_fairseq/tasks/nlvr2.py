@@ -6,9 +6,11 @@ classifies both pooled pairs together; the second picture has a token type of it
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fairseq.tasks import register_task
 
+from mt_fairseq.evaluation.nlvr2 import NLVR2
 from mt_fairseq.tasks.labels import LabelTask
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
@@ -28,4 +30,9 @@ class Nlvr2Task(LabelTask):
 
     cfg: Nlvr2Config
     name = "nlvr2"
+    asked = "classify_pair"
+    head_kind = "pair_classes"
     images_a_sample = 2
+    usual_classes = 2
+    labels_of_reference: ClassVar[list[str]] = ["False", "True"]
+    extras = NLVR2

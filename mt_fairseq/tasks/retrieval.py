@@ -11,6 +11,8 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.retrieval_dataset import RetrievalDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.named_heads import HeadSpec
+from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.ranking import RankingConfig, RankingTask
 
 
@@ -38,6 +40,7 @@ class RetrievalTask(RankingTask):
 
     cfg: RetrievalConfig
     name = "retrieval"
+    scoring = "recall"
     paper_transform = "augment"
     eval_transform_kind = "square"
 
@@ -51,8 +54,19 @@ class RetrievalTask(RankingTask):
             )
         super().__init__(cfg, data_bin)
 
-    def head_spec(self) -> dict[str, int]:
-        return {"itm": 2} if self.cfg.false_texts else {"itm": 2, "itc": 0}
+    def head_spec(self) -> dict[str, HeadSpec]:
+        matching = {"itm": HeadSpec(2)}
+        return matching if self.cfg.false_texts else {**matching, "itc": HeadSpec(0)}
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """A match and a hard negative per side; or METER's ranking among false texts."""
+        false_texts = int(options.option("task", "false_texts", 0))
+        if false_texts:
+            texts = 1 + false_texts
+            return Passes(texts, 1, texts, 1, heads={"itm": texts})
+        gathers = bool(options.option("task", "global_negatives", False))
+        return Passes(1, 1, 3, 1, heads={"itm": 3}, gathers=gathers, contrasts=True)
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> RetrievalDataset:
         return RetrievalDataset(

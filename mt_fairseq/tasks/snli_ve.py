@@ -4,6 +4,7 @@ Source: ManagerTower, section 4 and appendix A.2; data: Xie et al., Visual Entai
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fairseq.tasks import register_task
 
@@ -25,3 +26,5 @@ class SnliVeTask(LabelTask):
 
     cfg: SnliVeConfig
     name = "snli_ve"
+    usual_classes = 3
+    labels_of_reference: ClassVar[list[str]] = ["contradiction", "neutral", "entailment"]

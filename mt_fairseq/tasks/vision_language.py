@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import torch
 from fairseq.dataclass import FairseqDataclass
@@ -13,14 +13,17 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import LabelDictionary, TextDictionary
 from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
-from mt_fairseq.data.transforms import Transform, build_transform
+from mt_fairseq.data.transforms import TRANSFORMS, Transform, build_transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.results import LabelResults
-from mt_fairseq.evaluation.task_scorer import Collection, start_collecting
+from mt_fairseq.evaluation.task_scorer import Answered, Collection
 from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.head_classes import ClassNames
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.models.starting_point import LAST, find_starting_point
+from mt_fairseq.open_options import REGISTRY, OpenOptions
 from mt_fairseq.tasks.batches import TRAIN, BatchingTask
+from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.task_state import TaskState, read_task_state
 from mt_fairseq.tasks.weights_log import WeightsLogConfig
 
@@ -31,7 +34,7 @@ DEFAULT_MAX_TEXT_LEN = 50
 
 
 @dataclass
-class VisionLanguageConfig(WeightsLogConfig):
+class VisionLanguageConfig(WeightsLogConfig, OpenOptions):
     data: str = field(default=MISSING, metadata={"help": "data-bin that `preprocess` wrote"})
     image_size: Optional[str] = field(
         default=None,
@@ -50,9 +53,9 @@ class VisionLanguageConfig(WeightsLogConfig):
     train_transform: Optional[str] = field(
         default=None,
         metadata={
-            "help": "what training pictures go through: center_crop, augment, wide_augment, "
-            "square_augment or square "
-            "(default: the paper's, center_crop for pre-training, augment for fine-tuning)"
+            "help": "what training images go through "
+            "(default: the paper's, center_crop for pre-training, augment for fine-tuning)",
+            REGISTRY: TRANSFORMS,
         },
     )
     color_ops: bool = field(
@@ -111,6 +114,18 @@ class VisionLanguageTask(BatchingTask):
 
     A checkpoint's ``task_state`` holds tokenizer, labels, resolution and text length, so that a
     checkpoint alone is enough for inference, and one that does not fit a data-bin is refused.
+
+    Class attributes, by which everything else knows a task:
+        name: as registered.
+        paper_transform, eval_transform_kind: registered transforms of training and evaluation.
+        needs_labels: whether its data-bins hold classes.
+        images_a_sample: images that belong to one text.
+        scoring: the scorer that ``mt_fairseq.evaluate`` takes; None for a task without answers.
+        asked: the method of ``HubInterface`` that asks its models about images of one's own; None
+            where heads for matching and masked words are asked.
+        momentum_model: whether ALBEF trains with one.
+        counts_momentum: whether ``passes`` counts what that runs.
+        usual_classes: of the papers' data, where no data-bin says it.
     """
 
     cfg: VisionLanguageConfig
@@ -119,6 +134,11 @@ class VisionLanguageTask(BatchingTask):
     eval_transform_kind: str
     needs_labels = False
     images_a_sample = 1
+    scoring: ClassVar[str | None] = None
+    asked: ClassVar[str | None] = None
+    momentum_model: ClassVar[bool] = True
+    counts_momentum: ClassVar[bool] = False
+    usual_classes: ClassVar[int | None] = None
 
     def __init__(self, cfg: VisionLanguageConfig, data_bin: DataBin | None) -> None:
         super().__init__(cfg)
@@ -260,9 +280,17 @@ class VisionLanguageTask(BatchingTask):
         """Texts are cut to ``--max-text-len``, so none is too long."""
         return
 
-    def head_spec(self) -> dict[str, int]:
-        """Heads of this task and their numbers of classes."""
+    def head_spec(self) -> dict[str, HeadSpec]:
+        """Heads of this task by name."""
         raise NotImplementedError
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """What a training step runs per sample with texts of ``tokens``.
+
+        Raises UserError for a task that does not say.
+        """
+        raise UserError(f"task {cls.name} does not say what a training step runs: it has no plan")
 
     # --- model and data ---
 
@@ -304,7 +332,7 @@ class VisionLanguageTask(BatchingTask):
         if task_cfg is not None:
             self.results = self.new_results(split)
             if self.results is not None:
-                start_collecting(self.name, self.results)
+                self.target_dictionary.answered = Answered(self.name, self.results)
 
     def new_results(self, split: str) -> Collection | None:
         """What collects the model's answers to a split; None for a task without answers.

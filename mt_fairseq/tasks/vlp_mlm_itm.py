@@ -13,7 +13,9 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.mlm_itm_dataset import MlmItmDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.tasks.gathering import GatheringTask
+from mt_fairseq.tasks.passes import Options, Passes, masked_words
 from mt_fairseq.tasks.vision_language import VisionLanguageConfig
 
 
@@ -70,9 +72,25 @@ class VlpMlmItmTask(GatheringTask):
             raise UserError("--global-negatives is for hard negatives: add --itm-negatives hard")
         super().__init__(cfg, data_bin)
 
-    def head_spec(self) -> dict[str, int]:
-        heads = {"mlm": len(self.dictionary), "itm": 2}
-        return {**heads, "itc": 0} if self.cfg.itc else heads
+    def head_spec(self) -> dict[str, HeadSpec]:
+        heads = {"mlm": HeadSpec(len(self.dictionary)), "itm": HeadSpec(2)}
+        return {**heads, "itc": HeadSpec(0)} if self.cfg.itc else heads
+
+    @classmethod
+    def passes(cls, options: Options, tokens: int) -> Passes:
+        """A masked and a whole text; ITM exchanges the image of every second text."""
+        negatives = str(options.option("task", "itm_negatives", "dataset"))
+        images, most_images = {"dataset": (1.5, 2.0)}.get(negatives, (1.0, 1.0))
+        matched = 3 if negatives == "hard" else 1
+        return Passes(
+            texts=2,
+            images=images,
+            pairs=1 + matched,
+            most_images=most_images,
+            heads={"mlm": masked_words(options, tokens), "itm": matched},
+            gathers=bool(options.option("task", "global_negatives", False)),
+            contrasts=bool(options.option("task", "itc", False)),
+        )
 
     def build_dataset(self, split: str, transform: Transform, shuffle: bool) -> MlmItmDataset:
         return MlmItmDataset(

@@ -23,5 +23,9 @@ class VqaTask(LabelTask):
 
     cfg: VqaConfig
     name = "vqa"
+    scoring = "vqa_accuracy"
+    asked = "answer"
+    head_kind = "soft_classes"
+    usual_classes = 3129
     scores = "sigmoid"
     dataset_class = VqaDataset

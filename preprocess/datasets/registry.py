@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mt_fairseq.errors import UserError
+from mt_fairseq.registry import Registry
 from preprocess.records import BadRecord, Record
-
-READERS: dict[str, type[Reader]] = {}
 
 
 class Reader(ABC):
@@ -107,13 +106,6 @@ class Reader(ABC):
         return UserError(f"{self.raw}: none of the expected files is there ({tree})")
 
 
-def register_reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
-    """Class decorator: make a reader known as ``python -m preprocess NAME``."""
-
-    def register(reader: type[Reader]) -> type[Reader]:
-        if name in READERS:
-            raise ValueError(f"two readers are called {name!r}")
-        READERS[name] = reader
-        return reader
-
-    return register
+READERS: Registry[type[Reader]] = Registry("reader")
+register_reader = READERS.register
+"""Class decorator: make a reader known as ``python -m preprocess NAME``."""

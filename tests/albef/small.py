@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mt_fairseq.convert.albef import albef_config
+from mt_fairseq.convert.task_parts import head_kind
 from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
 from tests.albef.golden import without_dropout
@@ -30,7 +31,7 @@ def build(
     side = sizes["image_res"]
     model = AlbefBase(cfg, AlbefBase.build_network(cfg, (side, side)))
     for name, classes in heads.items():
-        model.register_classification_head(name, classes)
+        model.register_classification_head(name, classes, head_kind(name))
     if twin:
         model.add_twin()
     return without_dropout(model).train()

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, ViTConfig, ViTM
 
 from mt_fairseq.models.albef.config import AlbefConfig
 from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
+from mt_fairseq.models.named_heads import HeadSpec
 
 WORDS = 40
 SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
@@ -56,7 +57,7 @@ def build(folders: Path, text: str, **options: Any) -> AlbefModel:
          "world_size": 1, "update_freq": [1], **options},
     )  # fmt: skip
     task = SimpleNamespace(
-        source_dictionary=Words(), resolution=(32, 32), head_spec=lambda: {"mlm": WORDS}
+        source_dictionary=Words(), resolution=(32, 32), head_spec=lambda: {"mlm": HeadSpec(WORDS)}
     )
     model = AlbefBase.build_model(cfg, task)  # type: ignore[arg-type]
     assert isinstance(model, AlbefModel)

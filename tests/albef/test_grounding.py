@@ -21,7 +21,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.boxes import best_box, box_scores, overlap
 from mt_fairseq.evaluation.grounding import BoxAccuracyScorer, middle_proposal
 from mt_fairseq.evaluation.intervals import wilson_interval
-from mt_fairseq.evaluation.task_scorer import start_collecting
+from mt_fairseq.evaluation.task_scorer import Answered
 from mt_fairseq.models.grounding import map_layer
 from preprocess.__main__ import main as preprocess
 from tests.albef import small
@@ -148,8 +148,8 @@ def test_scorer_keeps_what_was_chosen(data: Path) -> None:
     for row in range(len(boxes)):
         best = int(np.argmax([overlap(box, boxes.own(row)) for box in boxes.proposals(row)]))
         answers.load({"row": row, "proposals": [best], "scores": [0.5]})
-    start_collecting("grounding", answers)
     scorer = BoxAccuracyScorer(None)  # type: ignore[arg-type]
+    scorer.take(Answered("grounding", answers))
     assert scorer.missing() == [] and scorer.score() == 100
     record = scorer.records()[0]
     assert record["credit"] == 1 and record["reference"] == boxes.own(0)

@@ -248,17 +248,17 @@ def test_one_direction_by_similarity_alone(checkpoint, caption_bin, exhaustive, 
 
 def test_a_model_without_contrast_ranks_all_pairs(pretrained_checkpoint, caption_bin, capsys):
     """As METER, which fine-tunes image-text matching alone."""
-    from mt_fairseq.evaluate import run_generate
+    from mt_fairseq.evaluate import generate_options, run_generate
 
     arguments = [
         str(caption_bin), "--task", "retrieval", "--path",
         str(pretrained_checkpoint / "checkpoint_last.pt"), "--gen-subset", "valid", "--nbest", "99",
         "--batch-size", "4", "--scoring", "recall", *FLAGS,
     ]  # fmt: skip
-    scorer = run_generate(arguments)
+    scorer = run_generate(generate_options(arguments))
     assert {len(found.items) for found in scorer.answers.found.values()} == {7, 21}
     with pytest.raises(UserError, match="no contrastive head"):
-        run_generate([*arguments, "--retrieval-topk", "3"])
+        run_generate(generate_options([*arguments, "--retrieval-topk", "3"]))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mt_fairseq.convert.official import official_config
+from mt_fairseq.convert.task_parts import head_kind
 from mt_fairseq.optim.adamw import AdamWConfig, TwoTowerAdamW
 from tests.convert.golden import Golden
 
@@ -39,7 +40,7 @@ def test_initial_values(golden: Golden) -> None:
     size = golden.config["image_size"]
     fresh = kind(cfg, kind.build_network(cfg, (size, size)))
     for name, head in reference.heads.items():
-        fresh.register_classification_head(name, _classes(head))
+        fresh.register_classification_head(name, _classes(head), head_kind(name))
     parameters = dict(fresh.named_parameters())
     compared = 0
     for name, expected in golden.json("init_stats.json").items():

@@ -12,7 +12,7 @@ from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.evaluation.answer_results import AnswerResults
 from mt_fairseq.evaluation.results import LabelResults
 from mt_fairseq.evaluation.scorers import VqaAccuracyScorer
-from mt_fairseq.evaluation.task_scorer import start_collecting
+from mt_fairseq.evaluation.task_scorer import Answered
 from preprocess.__main__ import main
 from tests.preprocess.raw import build, captions, dump, write_jsonl, write_vqa
 
@@ -48,8 +48,8 @@ def score(data: DataBin, split: str, kind: type[LabelResults], task: str) -> dic
     answers = kind(data, split)
     for row in range(len(data.split(split))):
         answers.load({"row": row, "answers": ["2"], "scores": [0.0]})
-    start_collecting(task, answers)
     scorer = VqaAccuracyScorer(OmegaConf.create())
+    scorer.take(Answered(task, answers))
     credits = [record["credit"] for record in scorer.records()]
     return {**scorer.score_report(), "credits": credits}
 
@@ -110,7 +110,7 @@ def test_testdev_alone_is_no_submission(tmp_path: Path) -> None:
         answers = LabelResults(data, split)
         for row in range(len(data.split(split))):
             answers.load({"row": row, "answers": ["red"], "scores": [0.0]})
-        start_collecting("vqa", answers)
         scorer = VqaAccuracyScorer(OmegaConf.create())
+        scorer.take(Answered("vqa", answers))
         assert set(scorer.submissions()) == files
         assert ("name --split test" in scorer.result_string()) == (split == "testdev")

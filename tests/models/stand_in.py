@@ -8,6 +8,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from mt_fairseq.convert.task_parts import head_kind
+from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.models.two_tower.bridgetower import BridgeTowerTiny, BridgeTowerTinyConfig
 from mt_fairseq.models.two_tower.managertower import ManagerTowerTiny, ManagerTowerTinyConfig
 from mt_fairseq.models.two_tower.meter import MeterTiny, MeterTinyConfig
@@ -83,8 +85,8 @@ class StandInTask:
         self.heads = {"mlm": VOCABULARY, "itm": 2} if heads is None else heads
         self.restores_checkpoint = restores_checkpoint
 
-    def head_spec(self) -> dict[str, int]:
-        return self.heads
+    def head_spec(self) -> dict[str, HeadSpec]:
+        return {name: HeadSpec(size, head_kind(name)) for name, size in self.heads.items()}
 
 
 def small_config(config: type = ManagerTowerTinyConfig, **options: Any) -> DictConfig:

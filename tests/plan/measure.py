@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.measure import peak_memory
+from mt_fairseq.convert.task_parts import head_kind
 
 
 def warm_up() -> None:
@@ -39,7 +40,7 @@ def main(config: str, batch: int, overrides: list[str]) -> None:
     warm_up()
     before = peak_memory()
     model = build_random(recipe.architecture, Inputs((side, side), tokens, words), **options)
-    model.train().register_classification_head(recipe.task, classes)
+    model.train().register_classification_head(recipe.task, classes, head_kind(recipe.task))
     if isinstance(model, AlbefModel):
         model.cfg.distill_alpha, model.cfg.constant_alpha = 0.4, True
         model.add_twin()

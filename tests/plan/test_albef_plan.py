@@ -9,13 +9,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mt_fairseq.analysis.flops import Inputs, build_random
+from mt_fairseq.convert.task_parts import head_kind
 from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.plan.__main__ import main
-from mt_fairseq.plan.albef import ANSWER_TOKENS, ANSWERS
+from mt_fairseq.plan.albef import ANSWER_TOKENS
 from mt_fairseq.plan.memory import GB
 from mt_fairseq.plan.planner import Plan, make_plan, read_data
 from mt_fairseq.plan.recipe import read_recipe
+from mt_fairseq.tasks.albef_vqa import ANSWERS
 
 BATCH, SIDE, TOKENS = 4, 64, 26
 TINY = [
@@ -36,7 +38,7 @@ def real_model(heads: dict[str, int], vocabulary: int) -> AlbefModel:
     model = build_random("albef_tiny", inputs, distill_alpha=0.0)
     assert isinstance(model, AlbefModel)
     for head, classes in heads.items():
-        model.register_classification_head(head, classes or vocabulary)
+        model.register_classification_head(head, classes or vocabulary, head_kind(head))
     model.cfg.distill_alpha, model.cfg.constant_alpha = 0.4, True
     return model
 

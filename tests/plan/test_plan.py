@@ -291,7 +291,7 @@ def test_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
         ),
         (
             ["albef/nlvr2_pairs", "model._name=meter_base", "--gpus", "1", "--memory", "8"],
-            "meter_base has no plan for task albef_pairs; there are plans for vqa, snli_ve",
+            "unknown kind of head 'pairs': take one of classes",
         ),
         ([TINY[0], "task.data=/none", "--gpus", "1", "--memory", "8"], "no such data-bin"),
         ([TINY[0], "+model.hidden_size=767", "--gpus", "1", "--memory", "8"], "--hidden-size 767"),

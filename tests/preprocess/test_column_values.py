@@ -46,7 +46,7 @@ def rows() -> Iterator[list[dict[str, Any]]]:
 
     register_reader("given")(Given)
     yield rows
-    del READERS["given"]
+    del READERS.entries["given"]
 
 
 @pytest.mark.parametrize(

@@ -218,12 +218,12 @@ def test_a_reader_with_boxes_fits(tmp_path: Path) -> None:
 
     register_reader("boxes")(Boxes)
     try:
-        with pytest.raises(ValueError, match="two readers"):
+        with pytest.raises(UserError, match="there is a reader 'boxes' already"):
             register_reader("boxes")(Boxes)
         save_picture(tmp_path / "raw" / "0.jpg", 0)
         split = DataBin(build("boxes", tmp_path / "raw", tmp_path / "bin")).split("train")
     finally:
-        del READERS["boxes"]
+        del READERS.entries["boxes"]
     assert split.array("box").shape == (3, 4)
     assert split.value("box", 2).tolist() == [2.0, 1.5, 2.0, 3.0]
     assert split.value("words", 2) == ["a", "a", "b"]

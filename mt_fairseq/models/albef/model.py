@@ -18,13 +18,7 @@ from mt_fairseq.models.albef.config import (
     check_albef,
     check_queue,
 )
-from mt_fairseq.models.albef.heads import (
-    CLASS_HEADS,
-    NO_TEACHER,
-    PAIR_HEADS,
-    build_albef_head,
-    start_mlm_head,
-)
+from mt_fairseq.models.albef.heads import HEAD_KINDS, start_mlm_head
 from mt_fairseq.models.albef.loading import reconcile_albef
 from mt_fairseq.models.albef.steps import STEPS, distilled_logits
 from mt_fairseq.models.encoders import build_text, build_vision
@@ -72,7 +66,7 @@ class AlbefModel(TwoTowerModel):
         if cfg.no_end_token:
             model.network.end = task.source_dictionary.eos()
         contrasts = "itc" in model.heads
-        if getattr(task, "has_teacher", True) and (cfg.distill_alpha > 0 or contrasts):
+        if getattr(task, "momentum_model", True) and (cfg.distill_alpha > 0 or contrasts):
             if contrasts and not getattr(task, "evaluates", False):  # else nothing is enqueued
                 check_queue(cfg)
             model.add_twin()
@@ -120,25 +114,29 @@ class AlbefModel(TwoTowerModel):
     def tag_parameters(self) -> None:
         """Classes have --head-lr-multiplier, 1 unless said; biases and norms do not decay."""
         tag_parameters(self, BASE)
-        for name in CLASS_HEADS & self.heads.keys():
-            tag_parameters(self.heads[name], HEAD)
+        for name, kind in self.heads.kinds.items():
+            if kind.starts_anew:
+                tag_parameters(self.heads[name], HEAD)
 
-    def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
-        """Add a head: itc, itm, mlm, snli_ve, nlvr2, pairs, vqa (classes) or answers (a decoder).
+    def register_classification_head(
+        self, name: str, num_classes: int, kind: str = "", **options: Any
+    ) -> None:
+        """Add a head of a registered ``kind`` (by default that of its name: itc, itm, mlm ...).
 
         ``num_classes`` is the vocabulary for mlm and answers; itc is as wide as ``--embed-dim``
         whatever it says. Heads for pairs of images double the fusion layers.
         """
-        if name in self.heads:
-            raise UserError(f"the model already has a head {name!r}")
-        if name in PAIR_HEADS:
+        found = HEAD_KINDS[kind or name]
+        if found.images > 1:
             self.network.fusion.add_partners()
-        self.heads[name] = build_albef_head(name, self.cfg, self.network, num_classes, **options)
+        self.heads.add(name, found, found.build(self.cfg, self.network, num_classes, **options))
         self.tag_parameters()
 
     def add_twin(self) -> None:
         """Give the model its momentum twin and, with contrastive features, its queue."""
-        taught = {name: head for name, head in self.heads.items() if name not in NO_TEACHER}
+        taught = {
+            name: self.heads[name] for name, kind in self.heads.kinds.items() if kind.momentum
+        }
         self.twin = MomentumTwin(self.network, nn.ModuleDict(taught))
         if "itc" in taught:
             # the model's own temperature is used

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairseq.dataclass import ChoiceEnum
 from fairseq.models import register_model
 from omegaconf import DictConfig
 
@@ -16,16 +15,16 @@ from mt_fairseq.modules.aggregation.bridges import BRIDGES, Bridge
 from mt_fairseq.modules.aggregation.experts import ExpertInput
 from mt_fairseq.modules.aggregation.last_layer import LastLayer
 from mt_fairseq.modules.two_tower import TwoTower
-
-BRIDGE_TYPE = ChoiceEnum(list(BRIDGES))
+from mt_fairseq.open_options import REGISTRY
 
 
 @dataclass
 class BridgeTowerConfig(TwoTowerConfig):
     """BASE: CLIP-ViT-B/16, RoBERTa-base, 6 cross-modal layers, each with a bridge (a)."""
 
-    bridge_type: BRIDGE_TYPE = field(  # type: ignore[valid-type]
-        default="a", metadata={"help": "definition of a bridge, by its letter in the paper"}
+    bridge_type: str = field(
+        default="a",
+        metadata={"help": "definition of a bridge, by its letter in the paper", REGISTRY: BRIDGES},
     )
     num_external_layers: int = field(
         default=0,

@@ -6,12 +6,12 @@ A value of 0 or "" means "as the named encoder has it".
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 
 from mt_fairseq.modules.cross_modal import FUSIONS
+from mt_fairseq.open_options import REGISTRY, OpenOptions
 
 ENCODER_WEIGHTS = ChoiceEnum(["pretrained", "random"])
-FUSION = ChoiceEnum(list(FUSIONS))
 LARGE = {
     "vision_encoder": "openai/clip-vit-large-patch14",
     "text_encoder": "roberta-large",
@@ -34,7 +34,7 @@ TINY = {
 
 
 @dataclass
-class EncoderConfig(FairseqDataclass):
+class EncoderConfig(OpenOptions):
     """The two encoders."""
 
     vision_encoder: str = field(
@@ -95,9 +95,12 @@ class TwoTowerConfig(EncoderConfig):
 
     hidden_size: int = field(default=768, metadata={"help": "cross-modal width D"})
     num_cross_modal_layers: int = field(default=6, metadata={"help": "cross-modal layers L_C"})
-    fusion: FUSION = field(  # type: ignore[valid-type]
+    fusion: str = field(
         default="co-attention",
-        metadata={"help": "cross-modal layers: co-attention, or one self-attention over both"},
+        metadata={
+            "help": "kind of cross-modal layers, two that attend each other or one over both",
+            REGISTRY: FUSIONS,
+        },
     )
     cross_modal_heads: int = field(
         default=12, metadata={"help": "attention heads of a cross-modal layer"}

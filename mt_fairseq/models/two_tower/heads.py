@@ -1,4 +1,5 @@
-"""Task heads by name; a new head is one function here with its name in ``HEADS``."""
+"""Kinds of task heads; a new one is a function with ``@register_head``, here or in a user's own
+``--user-dir``."""
 
 from __future__ import annotations
 
@@ -8,43 +9,56 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import nn
 
-from mt_fairseq.errors import UserError
+from mt_fairseq.models.named_heads import HeadKind
 from mt_fairseq.modules.heads import ContrastiveHead, LinearHead, MaskedLMHead, MLPHead
 from mt_fairseq.modules.two_tower import TwoTower
+from mt_fairseq.registry import Registry
+
+HEAD_KINDS: Registry[HeadKind] = Registry("kind of head")
+Build = Callable[..., nn.Module]
 
 
-def build_head(
-    name: str, cfg: DictConfig, network: TwoTower, classes: int, **options: Any
-) -> nn.Module:
-    """The head ``name`` for a network of ``cfg``; ``options`` go to its class.
+def register_head(name: str, images: int = 1) -> Callable[[Build], Build]:
+    """Decorator of a function (cfg, network, classes, **options) -> module over pooled states.
 
-    Raises:
-        UserError: no such head.
+    The module takes (B, ``images`` * 2D) and gives logits (B, classes).
     """
-    if name not in HEADS:
-        raise UserError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
-    return HEADS[name](cfg, network, classes, **options)
+
+    def register(build: Build) -> Build:
+        HEAD_KINDS.register(name)(HeadKind(build, images))
+        return build
+
+    return register
 
 
+@register_head("soft_classes")
+@register_head("classes")
 def _pooled_mlp(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
+    """Classes of a text with one image; several may be right to a degree in soft_classes."""
     width = 2 * network.width
     return MLPHead(width, width * cfg.head_hidden_scale, classes, **options)
 
 
-def _nlvr2(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
+@register_head("pair_classes", images=2)
+def _pair_mlp(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
+    """Classes of a text with two images."""
     width = 2 * network.width
     options.setdefault("dropout", cfg.nlvr2_dropout)
     return MLPHead(2 * width, width * cfg.head_hidden_scale, classes, **options)
 
 
+@register_head("itm")
 def _itm(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
     return LinearHead(2 * network.width, classes, **options)
 
 
+@register_head("mlm")
 def _mlm(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
+    """Words of the text's states (B, T, D)."""
     return MaskedLMHead(network.width, classes, cfg.mlm_norm_eps, **options)
 
 
+@register_head("itc")
 def _itc(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn.Module:
     """``classes`` is the width of the features; 0: as configured. The configuration keeps it."""
     text, image = network.text_encoder.width, network.vision_encoder.width
@@ -52,13 +66,3 @@ def _itc(cfg: DictConfig, network: TwoTower, classes: int, **options: Any) -> nn
     if cfg.transformers_contrastive:
         return ContrastiveHead(text, network.width, classes, 2 * network.width, **options)
     return ContrastiveHead(text, image, classes, **options)
-
-
-HEADS: dict[str, Callable[..., nn.Module]] = {
-    "vqa": _pooled_mlp,
-    "snli_ve": _pooled_mlp,
-    "nlvr2": _nlvr2,
-    "itm": _itm,
-    "mlm": _mlm,
-    "itc": _itc,
-}

@@ -15,8 +15,8 @@ from mt_fairseq.modules.aggregation.experts import ExpertInput
 from mt_fairseq.modules.aggregation.manager_base import Manager, ManagerOptions
 from mt_fairseq.modules.aggregation.managers import MANAGERS, build_manager
 from mt_fairseq.modules.two_tower import TwoTower
+from mt_fairseq.open_options import REGISTRY
 
-MANAGER_TYPE = ChoiceEnum(list(MANAGERS))
 MANAGER_QUERY = ChoiceEnum(["fused", "own"])
 MANAGER_WEIGHT = ChoiceEnum(["vector", "scalar"])
 
@@ -25,9 +25,12 @@ MANAGER_WEIGHT = ChoiceEnum(["vector", "scalar"])
 class ManagerTowerConfig(TwoTowerConfig):
     """BASE: CLIP-ViT-B/16, RoBERTa-base, 6 cross-modal layers, N = 6, AAUE (section 4.1)."""
 
-    manager_type: MANAGER_TYPE = field(  # type: ignore[valid-type]
+    manager_type: str = field(
         default="aaue",
-        metadata={"help": "where weights over experts come from; the first level is static"},
+        metadata={
+            "help": "where weights over experts come from; the first level is static",
+            REGISTRY: MANAGERS,
+        },
     )
     manager_query: MANAGER_QUERY = field(  # type: ignore[valid-type]
         default="fused",

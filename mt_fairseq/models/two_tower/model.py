@@ -19,7 +19,7 @@ from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import HEADS, LoadReport, reconcile
 from mt_fairseq.models.named_heads import NamedHeads
 from mt_fairseq.models.param_groups import BASE, tag_head, tag_model, tag_parameters
-from mt_fairseq.models.two_tower.heads import build_head
+from mt_fairseq.models.two_tower.heads import HEAD_KINDS
 from mt_fairseq.models.two_tower.steps import STEPS
 from mt_fairseq.modules.checkpointing import checkpoint_layers
 from mt_fairseq.modules.cross_modal import FUSIONS, CrossModalEncoder
@@ -90,8 +90,8 @@ class TwoTowerModel(BaseFairseqModel):
         read_weights = fresh and str(cfg.encoder_weights) == "pretrained"
         network = cls.build_network(cfg, image_size, read_weights)
         model = cls(cfg, network)
-        for name, classes in task.head_spec().items():
-            model.register_classification_head(name, classes)
+        for name, (classes, kind) in task.head_spec().items():
+            model.register_classification_head(name, classes, kind)
         return model
 
     @classmethod
@@ -130,20 +130,24 @@ class TwoTowerModel(BaseFairseqModel):
             layers, heads=cfg.cross_modal_heads, eps=cfg.aggregation_norm_eps, **aggregation
         )
 
-    def register_classification_head(self, name: str, num_classes: int, **options: Any) -> None:
-        """Add a head: vqa, snli_ve, nlvr2, itm (pooled states), mlm (text states) or itc.
+    def register_classification_head(
+        self, name: str, num_classes: int, kind: str = "", **options: Any
+    ) -> None:
+        """Add a head of a registered ``kind`` (by default that of its name: itm, mlm, itc).
 
         ``num_classes`` is the vocabulary for mlm and the feature width for itc (0: the
-        configuration's). ``nlvr2`` also gives the second image a token-type row of its own, a copy
-        of the first image's.
+        configuration's). A head for pairs of images also gives the second image a token-type row of
+        its own, a copy of the first image's. ``options`` go to the head's class.
+
+        Raises:
+            UserError: no such kind, or a name that is taken.
         """
-        if name in self.heads:
-            raise UserError(f"the model already has a head {name!r}")
-        head = build_head(name, self.cfg, self.network, num_classes, **options)
+        found = HEAD_KINDS[kind or name]
+        head = found.build(self.cfg, self.network, num_classes, **options)
         head.apply(init_weights)
-        self.heads[name] = head
+        self.heads.add(name, found, head)
         tag_head(head)
-        if name == "nlvr2":
+        if found.images > 1:
             self.add_second_image_type()
 
     def add_second_image_type(self) -> None:

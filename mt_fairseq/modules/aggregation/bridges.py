@@ -1,7 +1,7 @@
 """Bridges: one uni-modal layer for each cross-modal layer (BridgeTower, AAAI 2023, Table 1).
 
-A new definition is one function or module here with its letter in ``BRIDGES``. In all of them x is
-the previous cross-modal output and y the uni-modal expert, both (B, T, D).
+A new definition is one class with ``@register_bridge``, here or in a ``--user-dir``. In all of them
+x is the previous cross-modal output and y the uni-modal expert, both (B, T, D).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mt_fairseq.modules.aggregation.base import Aggregation, AggregationInput
 from mt_fairseq.modules.attention import MultiHeadAttention, key_mask
+from mt_fairseq.registry import Registry
 
 
 class Join(nn.Module):
@@ -27,6 +28,11 @@ class Join(nn.Module):
         raise NotImplementedError
 
 
+BRIDGES: Registry[Callable[[int, int], Join]] = Registry("bridge")
+register_bridge = BRIDGES.register
+
+
+@register_bridge("a")
 class Sum(Join):
     """(a) x + y, the default."""
 
@@ -34,6 +40,7 @@ class Sum(Join):
         return x + y
 
 
+@register_bridge("b")
 class Product(Join):
     """(b) x * y, channel by channel."""
 
@@ -41,6 +48,7 @@ class Product(Join):
         return x * y
 
 
+@register_bridge("c")
 class Interpolation(Join):
     """(c) a x + (1 - a) y with a learnt a (D,), which starts at one half."""
 
@@ -52,6 +60,7 @@ class Interpolation(Join):
         return torch.lerp(y, x, self.alpha)
 
 
+@register_bridge("d")
 class GatedInterpolation(Join):
     """(d) a x + (1 - a) y, a = sigmoid(W [x; y])."""
 
@@ -63,6 +72,7 @@ class GatedInterpolation(Join):
         return torch.lerp(y, x, torch.sigmoid(self.gate(torch.cat([x, y], dim=-1))))
 
 
+@register_bridge("e")
 class Projection(Join):
     """(e) W [x; y]."""
 
@@ -74,6 +84,7 @@ class Projection(Join):
         return self.linear(torch.cat([x, y], dim=-1))
 
 
+@register_bridge("f")
 class TwoLayerProjection(Join):
     """(f) W2 GELU(W1 [x; y]), 2D -> 2D -> D."""
 
@@ -86,6 +97,7 @@ class TwoLayerProjection(Join):
         return self.down(F.gelu(self.up(torch.cat([x, y], dim=-1))))
 
 
+@register_bridge("g")
 class CrossAttention(Join):
     """(g) MCA(x, y): queries from x, keys and values from y."""
 
@@ -97,6 +109,7 @@ class CrossAttention(Join):
         return self.attention(x, y, key_mask(mask))
 
 
+@register_bridge("h")
 class CrossAttentionFeedForward(CrossAttention):
     """(h) FFN(MCA(x, y)), the feed-forward part four times as wide."""
 
@@ -109,6 +122,7 @@ class CrossAttentionFeedForward(CrossAttention):
         return self.down(F.gelu(self.up(super().forward(x, y, mask))))
 
 
+@register_bridge("i")
 class ResidualProjection(Projection):
     """(i) x + y + W [x; y]; W starts at zero, so training starts from the sum (a)."""
 
@@ -116,19 +130,6 @@ class ResidualProjection(Projection):
 
     def forward(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         return x + y + super().forward(x, y, mask)
-
-
-BRIDGES: dict[str, Callable[[int, int], Join]] = {
-    "a": Sum,
-    "b": Product,
-    "c": Interpolation,
-    "d": GatedInterpolation,
-    "e": Projection,
-    "f": TwoLayerProjection,
-    "g": CrossAttention,
-    "h": CrossAttentionFeedForward,
-    "i": ResidualProjection,
-}
 
 
 class Bridge(Aggregation):

@@ -1,7 +1,7 @@
 """Managers: where the weights over experts come from (ManagerTower section 3, appendix D).
 
-A new manager is one class here with its name in ``MANAGERS``. The first level has no previous
-cross-modal output, hence no query: it is always static (section 3.4).
+A new manager is one class with ``@register_manager``, here or in a ``--user-dir``. The first level
+has no previous cross-modal output, hence no query: it is always static (section 3.4).
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from mt_fairseq.modules.aggregation.manager_base import (
     PreviousOutputManager,
 )
 from mt_fairseq.modules.heads import DecayedLayerNorm
+from mt_fairseq.registry import Registry
+
+MANAGERS: Registry[type[Manager]] = Registry("manager")
+register_manager = MANAGERS.register
 
 
+@register_manager("saue")
 class StaticManager(PreviousOutputManager):
     """SAUE, equations 5, 8 and 9: learnt weights, the same for all tokens and samples.
 
@@ -39,6 +44,7 @@ class StaticManager(PreviousOutputManager):
         return managed, weights
 
 
+@register_manager("sae")
 class AllLayersManager(Manager):
     """SAE, equation 4: learnt weights over the experts and *all* previous cross-modal outputs.
 
@@ -76,6 +82,7 @@ class AllLayersManager(Manager):
         return one, torch.zeros_like(one)
 
 
+@register_manager("sae-split")
 class SplitLayersManager(AllLayersManager):
     """SAE's split form (section 3.1): one softmax for the experts, one for previous outputs.
 
@@ -134,6 +141,7 @@ class AdaptiveManager(PreviousOutputManager):
         raise NotImplementedError
 
 
+@register_manager("aaue")
 class LinearManager(AdaptiveManager):
     """AAUE, equation 7: one linear layer gives a score an expert, the same for all channels."""
 
@@ -152,6 +160,7 @@ class LinearManager(AdaptiveManager):
         return (scores + F.linear(previous, own, self.controller.bias)).transpose(1, 2)
 
 
+@register_manager("concat-attention")
 class ConcatAttentionManager(AdaptiveManager):
     """Appendix D: a linear layer on [expert; query] gives scores for each channel.
 
@@ -170,6 +179,7 @@ class ConcatAttentionManager(AdaptiveManager):
         return torch.stack(own, dim=1)
 
 
+@register_manager("cross-attention")
 class CrossAttentionManager(AdaptiveManager):
     """Appendix D: attention of the query to the first token of each expert, without values."""
 
@@ -184,16 +194,6 @@ class CrossAttentionManager(AdaptiveManager):
         first = torch.addcmul(self.expert_norm_bias, first, self.expert_norm_weight)
         keys = self.key_projection(first) * self.options.width**-0.5
         return keys @ self.query_projection(query).transpose(1, 2)
-
-
-MANAGERS: dict[str, type[Manager]] = {
-    "sae": AllLayersManager,
-    "sae-split": SplitLayersManager,
-    "saue": StaticManager,
-    "aaue": LinearManager,
-    "concat-attention": ConcatAttentionManager,
-    "cross-attention": CrossAttentionManager,
-}
 
 
 def build_manager(name: str, options: ManagerOptions, level: int) -> Manager:

@@ -43,7 +43,7 @@ class ItmRankingCriterion(Criterion[ImageTextBatch]):
         super().__init__(task)
         if not false_texts:
             raise UserError(
-                "--criterion itm_ranking ranks each picture's text among false ones: "
+                "--criterion itm_ranking ranks each image's text among false ones: "
                 "say how many, --false-texts 15"
             )
 

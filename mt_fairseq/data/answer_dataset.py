@@ -1,4 +1,4 @@
-"""Questions about pictures with their answers as texts, for a decoder."""
+"""Questions about images with their answers as texts, for a decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts about pictures with one class each."""
+"""Texts about images with one class each."""
 
 from __future__ import annotations
 

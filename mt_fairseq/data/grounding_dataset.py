@@ -1,4 +1,4 @@
-"""Expressions about a thing in a picture, with proposed boxes among which it is looked for."""
+"""Expressions about a thing in an image, with proposed boxes among which it is looked for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NEEDED = ("image_size", "proposals")
 
 
 class Boxes:
-    """The boxes of a split, (x, y, width, height) in pixels of the raw picture.
+    """The boxes of a split, (x, y, width, height) in pixels of the raw image.
 
     Every box has a number: the proposals of all samples in order, then each sample's own box.
 
     Raises:
-        UserError: a split without proposals, or a proposal that shares no pixel with its picture.
+        UserError: a split without proposals, or a proposal that shares no pixel with its image.
     """
 
     def __init__(self, data_bin: DataBin, split: str) -> None:
@@ -51,8 +51,8 @@ class Boxes:
             if outside.any():
                 box = " ".join(f"{number:g}" for number in boxes[outside.argmax()])
                 raise UserError(
-                    f"{where}: the proposed box {box} lies outside its picture of {width} x "
-                    f"{height} pixels; were the proposals made for other pictures?"
+                    f"{where}: the proposed box {box} lies outside its image of {width} x "
+                    f"{height} pixels; were the proposals made for other images?"
                 )
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Boxes:
         return np.asarray(self.split.value("proposals", index), np.float64).reshape(-1, 4)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a sample's raw picture in pixels."""
+        """(height, width) of a sample's raw image in pixels."""
         height, width = self.split.value("image_size", index)
         return int(height), int(width)
 

@@ -33,7 +33,7 @@ class ImageTextDataset(FairseqDataset):
         data_bin: the opened data-bin.
         split: name of the split; UserError if the data-bin has no such split.
         max_text_len: longest text in tokens, <s> and </s> counted; the rest of it is cut off.
-        transform: what makes (3, H, W) uint8 from a picture.
+        transform: what makes (3, H, W) uint8 from an image.
         image_positions: positions that one image takes in the model, for ``--max-tokens``.
         seed: seed of augmentation and order.
         shuffle: a new order of samples at every epoch.
@@ -95,12 +95,12 @@ class ImageTextDataset(FairseqDataset):
         return between(self.dictionary.bos(), words, self.dictionary.eos())
 
     def load_image(self, image: int, index: int, purpose: Purpose, position: int) -> torch.Tensor:
-        """Picture ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
-        picture = self.data_bin.images.image(image, min_side=self.transform.min_side)
+        """Image ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
+        pixels = self.data_bin.images.image(image, min_side=self.transform.min_side)
         if not self.transform.random:  # a generator takes as long to make as a text to read
-            return self.transform(picture, NEVER_DRAWN_FROM)
+            return self.transform(pixels, NEVER_DRAWN_FROM)
         rng = sample_rng(self.seed, self.epoch, index, purpose)
-        return self.transform(picture, rng.spawn(position)[-1] if position else rng)
+        return self.transform(pixels, rng.spawn(position)[-1] if position else rng)
 
     def collater(self, samples: list[Sample]) -> Mapping[str, Any]:
         """fairseq's hook; no batch for a process that has no samples left."""
@@ -126,7 +126,7 @@ class ImageTextDataset(FairseqDataset):
         }
 
     def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:
-        """(K, 3, H, W) each: the pictures of a batch in their order."""
+        """(K, 3, H, W) each: the images of a batch in their order."""
         return [sample["images"] for sample in samples]
 
     def pad(self, sequences: list[torch.Tensor]) -> torch.Tensor:
@@ -138,15 +138,15 @@ class ImageTextDataset(FairseqDataset):
 
     def num_tokens(self, index: int) -> int:
         """Text and image positions of a sample, so that ``--max-tokens`` bounds memory."""
-        return self.text_length(index) + self.images_a_sample * self.image_positions
+        return self.text_length(index) + self.images_per_sample * self.image_positions
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
         words = np.minimum(np.asarray(self.split.text_lengths)[indices], self.max_words)
-        return words + (SPECIAL_TOKENS + self.images_a_sample * self.image_positions)
+        return words + (SPECIAL_TOKENS + self.images_per_sample * self.image_positions)
 
     @property
-    def images_a_sample(self) -> int:
-        """The most pictures that one sample brings into a batch."""
+    def images_per_sample(self) -> int:
+        """The most images that one sample brings into a batch."""
         return int(self.split.image_column.shape[1])
 
     def size(self, index: int) -> int:

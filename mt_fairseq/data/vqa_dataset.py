@@ -1,4 +1,4 @@
-"""Questions about pictures with soft answer scores."""
+"""Questions about images with soft answer scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VqaDataset(ClassificationDataset):
             raise UserError(
                 f"{self.data_bin.path}: split {self.split.name} holds texts with one class each, "
                 "not questions with answers; take --criterion classification and --task snli_ve "
-                "(one picture) or nlvr2 (two)"
+                "(one image) or nlvr2 (two)"
             )
 
     def unlabelled(self) -> int:

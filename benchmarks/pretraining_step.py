@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.criterions.contrastive import itm_loss
 from mt_fairseq.criterions.mlm_itm import mean_by_text, mlm_loss_by_text
+from mt_fairseq.data.batches import MaskedWords, masked_words
 from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.two_tower.model import TwoTowerModel
 
@@ -32,14 +33,9 @@ class Batch:
 
     src_tokens: Tensor
     masked_tokens: Tensor
-    positions: Tensor  # (B, T) boolean, masked words
+    masked_words: MaskedWords
     images: Tensor  # (B, 1, 3, H, W) uint8
     image_index: Tensor  # (B,) of ITM; half of them mismatch
-
-    @property
-    def words(self) -> Tensor:
-        """(n,) the masked ones."""
-        return self.src_tokens[self.positions]
 
 
 def make_batch(size: int = BATCH, seed: int = 0) -> Batch:
@@ -61,7 +57,8 @@ def make_batch(size: int = BATCH, seed: int = 0) -> Batch:
     )
     rows = torch.arange(size)
     index = torch.where(rows % 2 == 1, (rows + 1) % size, rows)
-    return Batch(tokens, tokens.masked_fill(positions, MASK), positions, images, index)
+    masked = tokens.masked_fill(positions, MASK)
+    return Batch(tokens, masked, masked_words(tokens, positions), images, index)
 
 
 def build(**options: Any) -> TwoTowerModel:
@@ -84,22 +81,23 @@ def one_step(model: TwoTowerModel, batch: Batch) -> Tensor:
         batch.images,
         step="pretraining",
         masked_tokens=batch.masked_tokens,
-        masked_positions=batch.positions,
+        masked_words=batch.masked_words,
         image_index=batch.image_index,
     )
-    by_text, _ = mlm_loss_by_text(output.mlm_logits, batch.words, batch.positions)
+    by_text, _ = mlm_loss_by_text(output.mlm_logits, batch.masked_words, len(batch.images))
     return by_text.sum() + itm_loss(output.itm)
 
 
 def two_passes(model: TwoTowerModel, batch: Batch) -> Tensor:
     """The straightforward form: a full pass an objective, all words classified, texts of 50."""
     output = model(_padded(batch.masked_tokens), batch.images)
-    logits = model.classify("mlm", output)[:, : batch.positions.shape[1]][batch.positions]
-    by_word = F.cross_entropy(logits, batch.words, reduction="none")
+    masked = batch.masked_words
+    logits = model.classify("mlm", output)[masked["rows"], masked["positions"]]
+    by_word = F.cross_entropy(logits, masked["words"], reduction="none")
     output = model(_padded(batch.src_tokens), batch.images[batch.image_index])
     labels = (batch.image_index == torch.arange(len(batch.images))).long()
     itm = F.cross_entropy(model.classify("itm", output), labels, reduction="sum")
-    return mean_by_text(by_word, batch.positions).sum() + itm
+    return mean_by_text(by_word, masked["rows"], len(labels)).sum() + itm
 
 
 def _padded(tokens: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ averages over all words of a process's batch), so that no result depends on how 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -30,8 +30,10 @@ from mt_fairseq.criterions.contrastive import (
 )
 from mt_fairseq.criterions.distillation import distilled_cross_entropy, distilled_itc_loss
 from mt_fairseq.criterions.mlm_itm import MLM_METRICS, mean_by_text, mlm_figures
+from mt_fairseq.data.batches import AlignmentBatch, DrawnBatch, MaskedWords
 from mt_fairseq.errors import UserError
-from mt_fairseq.models.albef.steps import AlignmentOutput
+from mt_fairseq.models.albef.steps import alignment
+from mt_fairseq.modules.albef.outputs import AlignmentOutput
 from mt_fairseq.modules.outputs import Matching
 
 DISTILLED = ("itc", "mlm")
@@ -40,7 +42,6 @@ OBJECTIVE_METRICS: dict[str, Metrics] = {
     "itm": {**MATCHING_METRICS, "itm_ranked": SHARE},
     "mlm": MLM_METRICS,
 }
-Sample = dict[str, Any]
 
 
 @torch.no_grad()
@@ -57,66 +58,22 @@ def ranked(matching: Matching) -> Average:
     return Average((exists * (margins.sign() + 1) / 2).sum(), exists.sum())
 
 
-class AlbefCriterion(Criterion[Sample]):
-    """The sum of the objectives that the model has heads for.
+def aligned(output: AlignmentOutput, distil: bool, texts: int) -> list[Objective]:
+    """Contrast and matching, as far as the model has their heads.
 
     Args:
-        task: the task.
-        distilled: objectives that also learn from the momentum model.
+        output: what the step gives.
+        distil: whether contrast also learns from the momentum model.
+        texts: B.
     """
-
-    METRICS: ClassVar[Metrics] = {
-        **OBJECTIVE_METRICS["itc"],
-        **OBJECTIVE_METRICS["itm"],
-        **OBJECTIVE_METRICS["mlm"],
-        "alpha": SETTING,
-    }
-
-    def __init__(self, task: FairseqTask, distilled: tuple[str, ...]) -> None:
-        super().__init__(task)
-        self.distilled = distilled
-
-    def step_options(self) -> dict[str, Any]:
-        """What the model's step is told beside the batch."""
-        return {}
-
-    def objectives(self, model: torch.nn.Module, sample: Sample) -> list[Objective]:
-        output = model(
-            **sample["net_input"],
-            step="alignment",
-            is_dummy=sample.get("is_dummy", False),
-            **self.step_options(),
-        )
-        texts = sample["nsentences"]
-        found: list[Objective] = []
-        if output.itc is not None:
-            alpha = output.alpha if "itc" in self.distilled else 0.0
-            found.append(itc_objective(output.itc, distilled_itc_loss(output.itc, alpha), texts))
-        if output.itm is not None:
-            found.append(itm_objective(output.itm, texts))
-            found[-1].figures["itm_ranked"] = ranked(output.itm)
-        if output.mlm_logits is not None:
-            found.append(self.mlm(output, sample))
-        found[0].figures["alpha"] = Average(output.alpha * texts, texts)
-        return found
-
-    def mlm(self, output: AlignmentOutput, sample: Sample) -> Objective:
-        """Sum over texts of the mean over their masked words."""
-        assert output.mlm_logits is not None
-        positions = sample["net_input"]["masked_positions"]
-        words = sample["target"][positions]
-        by_word = distilled_cross_entropy(
-            output.mlm_logits, words, output.mlm_teacher_logits, output.alpha
-        )
-        figures = mlm_figures(by_word, output.mlm_logits, words)
-        return Objective(mean_by_text(by_word, positions).sum(), figures=figures)
-
-    @classmethod
-    def declared_metrics(cls, cfg: DictConfig) -> dict[str, bool]:
-        known = super().declared_metrics(cfg)
-        chosen = cfg.task.get("objectives", "itc,itm").split(",")
-        absent = {n for name in OBJECTIVE_METRICS.keys() - chosen for n in OBJECTIVE_METRICS[name]}
-        return {name: larger for name, larger in known.items() if name not in absent}
+    found: list[Objective] = []
+    if output.itc is not None:
+        loss = distilled_itc_loss(output.itc, output.alpha if distil else 0.0)
+        found.append(itc_objective(output.itc, loss, texts))
+    if output.itm is not None:
+        found.append(itm_objective(output.itm, texts))
+        found[-1].figures["itm_ranked"] = ranked(output.itm)
+    return found
 
 
 @dataclass
@@ -134,8 +91,15 @@ class AlbefPretrainCriterionConfig(FairseqDataclass):
 
 
 @register_criterion("albef_pretrain", dataclass=AlbefPretrainCriterionConfig)
-class AlbefPretrainCriterion(AlbefCriterion):
+class AlbefPretrainCriterion(Criterion[AlignmentBatch]):
     """ITC, MLM and ITM, each as far as ``--objectives`` names it."""
+
+    METRICS: ClassVar[Metrics] = {
+        **OBJECTIVE_METRICS["itc"],
+        **OBJECTIVE_METRICS["itm"],
+        **OBJECTIVE_METRICS["mlm"],
+        "alpha": SETTING,
+    }
 
     def __init__(self, task: FairseqTask, random_negatives: bool, distilled: str) -> None:
         names = tuple(name for name in distilled.split(",") if name)
@@ -143,19 +107,57 @@ class AlbefPretrainCriterion(AlbefCriterion):
             raise UserError(
                 f"--distilled {distilled}: give itc, mlm, both with a comma, or nothing"
             )
-        super().__init__(task, names)
+        super().__init__(task)
+        self.distilled = names
         self.random_negatives = random_negatives
 
-    def step_options(self) -> dict[str, Any]:
-        return {
-            "random_negatives": self.random_negatives,
-            "teach_mlm": "mlm" in self.distilled,
-        }
+    def objectives(self, model: torch.nn.Module, sample: AlignmentBatch) -> list[Objective]:
+        inputs, texts = sample["net_input"], sample["nsentences"]
+        output = alignment(
+            model,
+            **inputs,
+            random_negatives=self.random_negatives,
+            teach_mlm="mlm" in self.distilled,
+            is_dummy=sample.get("is_dummy", False),
+        )
+        found = aligned(output, "itc" in self.distilled, texts)
+        if output.mlm_logits is not None:
+            found.append(masked_words_objective(output, inputs["masked_words"], texts))
+        found[0].figures["alpha"] = Average(output.alpha * texts, texts)
+        return found
+
+    @classmethod
+    def declared_metrics(cls, cfg: DictConfig) -> dict[str, bool]:
+        known = super().declared_metrics(cfg)
+        chosen = cfg.task.get("objectives", ",".join(OBJECTIVE_METRICS)).split(",")
+        others = OBJECTIVE_METRICS.keys() - chosen
+        absent = {metric for name in others for metric in OBJECTIVE_METRICS[name]}
+        return {name: larger for name, larger in known.items() if name not in absent}
+
+
+def masked_words_objective(output: AlignmentOutput, masked: MaskedWords, texts: int) -> Objective:
+    """Sum over texts of the mean over their masked words."""
+    assert output.mlm_logits is not None
+    by_word = distilled_cross_entropy(
+        output.mlm_logits, masked["words"], output.mlm_teacher_logits, output.alpha
+    )
+    figures = mlm_figures(by_word, output.mlm_logits, masked)
+    return Objective(mean_by_text(by_word, masked["rows"], texts).sum(), figures=figures)
 
 
 @register_criterion("albef_retrieval", dataclass=FairseqDataclass)
-class AlbefRetrievalCriterion(AlbefCriterion):
+class AlbefRetrievalCriterion(Criterion[DrawnBatch]):
     """ITC with several positives and soft targets, and ITM with hard negatives."""
 
-    def __init__(self, task: FairseqTask) -> None:
-        super().__init__(task, ("itc",))
+    METRICS: ClassVar[Metrics] = {
+        **OBJECTIVE_METRICS["itc"],
+        **OBJECTIVE_METRICS["itm"],
+        "alpha": SETTING,
+    }
+
+    def objectives(self, model: torch.nn.Module, sample: DrawnBatch) -> list[Objective]:
+        is_dummy, texts = sample.get("is_dummy", False), sample["nsentences"]
+        output = alignment(model, **sample["net_input"], is_dummy=is_dummy)
+        found = aligned(output, distil=True, texts=texts)
+        found[0].figures["alpha"] = Average(output.alpha * texts, texts)
+        return found

@@ -11,6 +11,7 @@ from torch import Tensor
 from mt_fairseq.criterions.base import SETTING, Average, Metrics
 from mt_fairseq.criterions.classification import ClassificationCriterion
 from mt_fairseq.criterions.distillation import distilled_cross_entropy
+from mt_fairseq.data.batches import ClassificationBatch
 from mt_fairseq.errors import UserError
 from mt_fairseq.modules.albef.outputs import DistilledOutput
 
@@ -32,7 +33,7 @@ class AlbefClassificationCriterion(ClassificationCriterion):
             output.logits, labels, output.teacher_logits, output.alpha
         ).sum()
 
-    def further_figures(self, output: Any, sample: dict[str, Any]) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: ClassificationBatch) -> dict[str, Average]:
         """The weight of the momentum model's classes."""
         samples = sample["nsentences"]
         return {"alpha": Average(output.alpha * samples, samples)}

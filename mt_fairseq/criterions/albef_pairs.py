@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -10,14 +10,16 @@ from fairseq.dataclass import FairseqDataclass
 
 from mt_fairseq.criterions.base import SHARE, Criterion, Metrics, Objective
 from mt_fairseq.criterions.contrastive import itm_loss, matching_accuracy
+from mt_fairseq.data.batches import DrawnBatch
+from mt_fairseq.models.albef.steps import pairs
 
 
 @register_criterion("albef_pairs", dataclass=FairseqDataclass)
-class AlbefPairsCriterion(Criterion[dict[str, Any]]):
+class AlbefPairsCriterion(Criterion[DrawnBatch]):
     """A sum over texts; a text without other images in its batch counts nothing."""
 
     METRICS: ClassVar[Metrics] = {"accuracy": SHARE}
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
-        output = model(**sample["net_input"], step="pairs")
+    def objectives(self, model: torch.nn.Module, sample: DrawnBatch) -> list[Objective]:
+        output = pairs(model, **sample["net_input"])
         return [Objective(itm_loss(output), figures={"accuracy": matching_accuracy(output)})]

@@ -6,7 +6,7 @@ log-likelihoods; ``sample_size`` is the number of questions.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -14,22 +14,24 @@ from fairseq.dataclass import FairseqDataclass
 
 from mt_fairseq.criterions.base import SETTING, Average, Criterion, Metrics, Objective
 from mt_fairseq.criterions.distillation import answer_losses
+from mt_fairseq.data.batches import AnswerBatch
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.albef.steps import answers
 
 
 @register_criterion("albef_vqa", dataclass=FairseqDataclass)
-class AlbefVqaCriterion(Criterion[dict[str, Any]]):
+class AlbefVqaCriterion(Criterion[AnswerBatch]):
     """In training with the momentum model's words as further targets."""
 
     METRICS: ClassVar[Metrics] = {"alpha": SETTING}
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
+    def objectives(self, model: torch.nn.Module, sample: AnswerBatch) -> list[Objective]:
         if "answer_weights" not in sample:
             raise UserError(
                 "a batch of questions without answers has no loss: this split cannot be trained "
                 "or validated on; answer it with fairseq-generate"
             )
-        output = model(**sample["net_input"], step="answers")
+        output = answers(model, **sample["net_input"])
         tokens = sample["net_input"]["answer_tokens"]
         pad = self.task.source_dictionary.pad()
         by_answer = answer_losses(output.logits, tokens, pad, output.teacher_logits, output.alpha)

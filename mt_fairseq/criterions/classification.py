@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mt_fairseq.criterions.base import SHARE, Average, Criterion, Metrics, Objective
+from mt_fairseq.data.batches import ClassificationBatch
 from mt_fairseq.data.classification_dataset import UNKNOWN
 
 
@@ -28,7 +29,7 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @register_criterion("classification", dataclass=FairseqDataclass)
-class ClassificationCriterion(Criterion[dict[str, Any]]):
+class ClassificationCriterion(Criterion[ClassificationBatch]):
     """``sample_size`` is the number of samples with a label, so that any split of a batch adds up.
 
     In training all samples have one (the task sees to it); in validation others are not scored.
@@ -36,7 +37,7 @@ class ClassificationCriterion(Criterion[dict[str, Any]]):
 
     METRICS: ClassVar[Metrics] = {"accuracy": SHARE}
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
+    def objectives(self, model: torch.nn.Module, sample: ClassificationBatch) -> list[Objective]:
         output = model(**sample["net_input"], classification_head_name=self.task.name)
         labels = sample["labels"]
         correct = output.logits.detach().argmax(dim=1).eq(labels).sum()
@@ -46,13 +47,13 @@ class ClassificationCriterion(Criterion[dict[str, Any]]):
         }
         return [Objective(self.loss(output, labels), figures=figures)]
 
-    def sample_size(self, sample: dict[str, Any]) -> int:
-        return int(sample["labelled"])
+    def sample_size(self, sample: ClassificationBatch) -> int:
+        return sample["labelled"]
 
     def loss(self, output: Any, labels: Tensor) -> Tensor:
         """The sum over samples of a batch's loss."""
         return classification_loss(output.logits, labels)
 
-    def further_figures(self, output: Any, sample: dict[str, Any]) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: ClassificationBatch) -> dict[str, Average]:
         """What else is logged; nothing here."""
         return {}

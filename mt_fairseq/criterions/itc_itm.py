@@ -4,7 +4,7 @@ Source: ManagerTower, appendix A.2. Both losses have weight 1.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -20,7 +20,9 @@ from mt_fairseq.criterions.contrastive import (
     itc_objective,
     itm_objective,
 )
+from mt_fairseq.data.batches import DrawnBatch
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.two_tower.steps import retrieval
 
 
 @dataclass
@@ -30,7 +32,7 @@ class ItcItmConfig(FairseqDataclass):
 
 
 @register_criterion("itc_itm", dataclass=ItcItmConfig)
-class ItcItmCriterion(Criterion[dict[str, Any]]):
+class ItcItmCriterion(Criterion[DrawnBatch]):
     """``sample_size`` is the number of texts; a text's three matching pairs are averaged.
 
     Texts are contrasted with the images of all processes. With accumulated steps each step is a
@@ -47,10 +49,10 @@ class ItcItmCriterion(Criterion[dict[str, Any]]):
             )
         self.global_negatives = global_negatives
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
-        output = model(
+    def objectives(self, model: torch.nn.Module, sample: DrawnBatch) -> list[Objective]:
+        output = retrieval(
+            model,
             **sample["net_input"],
-            step="retrieval",
             global_negatives=self.global_negatives,
             is_dummy=sample.get("is_dummy", False),
         )

@@ -6,7 +6,7 @@ ranking needs no head of its own.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mt_fairseq.criterions.base import SHARE, Average, Criterion, Metrics, Objective
+from mt_fairseq.data.batches import ImageTextBatch
 from mt_fairseq.errors import UserError
+from mt_fairseq.models.two_tower.steps import ranking
 
 
 @dataclass
@@ -32,7 +34,7 @@ def ranking_loss(scores: Tensor) -> Tensor:
 
 
 @register_criterion("itm_ranking", dataclass=ItmRankingConfig)
-class ItmRankingCriterion(Criterion[dict[str, Any]]):
+class ItmRankingCriterion(Criterion[ImageTextBatch]):
     """``sample_size`` is the number of images with their texts."""
 
     METRICS: ClassVar[Metrics] = {"ranking_accuracy": SHARE}
@@ -41,12 +43,12 @@ class ItmRankingCriterion(Criterion[dict[str, Any]]):
         super().__init__(task)
         if not false_texts:
             raise UserError(
-                "--criterion itm_ranking ranks each picture's text among false ones: "
+                "--criterion itm_ranking ranks each image's text among false ones: "
                 "say how many, --false-texts 15"
             )
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
-        scores = model(**sample["net_input"], step="ranking").scores
+    def objectives(self, model: torch.nn.Module, sample: ImageTextBatch) -> list[Objective]:
+        scores = ranking(model, **sample["net_input"]).scores
         first = (scores.argmax(dim=-1) == 0).sum()
         figures = {"ranking_accuracy": Average(first, sample["nsentences"])}
         return [Objective(ranking_loss(scores), figures=figures)]

@@ -4,7 +4,7 @@ Source: ManagerTower, appendix A.1. All losses have weight 1.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -30,6 +30,8 @@ from mt_fairseq.criterions.contrastive import (
     itc_objective,
     itm_objective,
 )
+from mt_fairseq.data.batches import MaskedWords, PretrainingBatch
+from mt_fairseq.models.two_tower.steps import pretraining
 
 MLM_METRICS: Metrics = {"mlm_loss": LOSS, "mlm_accuracy": SHARE}
 
@@ -40,30 +42,31 @@ class MlmItmConfig(FairseqDataclass):
     global_negatives: bool = II("task.global_negatives")
 
 
-def mlm_loss_by_text(logits: Tensor, words: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+def mlm_loss_by_text(logits: Tensor, masked: MaskedWords, texts: int) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of each text's masked words.
 
     Args:
-        logits: (n, V) at the masked positions, in row-major order of ``positions``.
-        words: (n,) the true words.
-        positions: (B, T) bool.
+        logits: (n, V) of the masked words.
+        masked: the true words, and which texts they belong to.
+        texts: B.
 
     Returns:
         (B,) losses, 0 for a text without masked word; and (n,) the cross-entropy of each word.
     """
-    by_word = functional.cross_entropy(logits.float(), words, reduction="none")
-    return mean_by_text(by_word, positions), by_word
+    by_word = functional.cross_entropy(logits.float(), masked["words"], reduction="none")
+    return mean_by_text(by_word, masked["rows"], texts), by_word
 
 
-def mean_by_text(by_word: Tensor, positions: Tensor) -> Tensor:
-    """Losses (n,) at ``positions`` (B, T) bool -> each text's mean (B,), 0 where there is none."""
-    counts = positions.sum(dim=1)
-    rows = positions.nonzero()[:, 0]
-    return by_word.new_zeros(len(positions)).index_add(0, rows, by_word / counts[rows])
+def mean_by_text(by_word: Tensor, rows: Tensor, texts: int) -> Tensor:
+    """Losses (n,) of words of the texts ``rows`` (n,) -> means (B,), 0 for a text without words."""
+    nothing = by_word.new_zeros(texts)
+    counts = nothing.index_add(0, rows, torch.ones_like(by_word))
+    return nothing.index_add(0, rows, by_word / counts[rows])
 
 
-def mlm_figures(by_word: Tensor, logits: Tensor, words: Tensor) -> dict[str, Average]:
-    """Averages over words: losses (n,), and whether the best of logits (n, V) are words (n,)."""
+def mlm_figures(by_word: Tensor, logits: Tensor, masked: MaskedWords) -> dict[str, Average]:
+    """Averages over words: losses (n,), and whether the best of logits (n, V) are the words."""
+    words = masked["words"]
     right = (logits.detach().argmax(dim=-1) == words).sum()
     return {
         "mlm_loss": average_loss(by_word.sum(), words.numel()),
@@ -72,7 +75,7 @@ def mlm_figures(by_word: Tensor, logits: Tensor, words: Tensor) -> dict[str, Ave
 
 
 @register_criterion("mlm_itm", dataclass=MlmItmConfig)
-class MlmItmCriterion(Criterion[dict[str, Any]]):
+class MlmItmCriterion(Criterion[PretrainingBatch]):
     """Sum over texts of the losses, ``sample_size`` the number of texts.
 
     fairseq divides the gradients of all processes and accumulated steps by one number. MLM counts
@@ -88,20 +91,18 @@ class MlmItmCriterion(Criterion[dict[str, Any]]):
         self.itc = itc
         self.global_negatives = global_negatives
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
-        output = model(
+    def objectives(self, model: torch.nn.Module, sample: PretrainingBatch) -> list[Objective]:
+        output = pretraining(
+            model,
             **sample["net_input"],
-            step="pretraining",
             itc=self.itc,
             global_negatives=self.global_negatives,
             is_dummy=sample.get("is_dummy", False),
         )
-        positions = sample["net_input"]["masked_positions"]
-        words = sample["target"][positions]
-        by_text, by_word = mlm_loss_by_text(output.mlm_logits, words, positions)
-        texts = sample["nsentences"]
+        masked, texts = sample["net_input"]["masked_words"], sample["nsentences"]
+        by_text, by_word = mlm_loss_by_text(output.mlm_logits, masked, texts)
         found = [
-            Objective(by_text.sum(), figures=mlm_figures(by_word, output.mlm_logits, words)),
+            Objective(by_text.sum(), figures=mlm_figures(by_word, output.mlm_logits, masked)),
             itm_objective(output.itm, texts),
         ]
         if output.itc is not None:

@@ -6,7 +6,7 @@ times the number of classes, hence the sum over classes averaged over questions.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from fairseq.criterions import register_criterion
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mt_fairseq.criterions.base import SHARE, Average, Criterion, Metrics, Objective
+from mt_fairseq.data.batches import VqaBatch
 
 
 def vqa_loss(logits: Tensor, scores: Tensor) -> Tensor:
@@ -35,12 +36,12 @@ def vqa_score(logits: Tensor, scores: Tensor) -> Tensor:
 
 
 @register_criterion("vqa", dataclass=FairseqDataclass)
-class VqaCriterion(Criterion[dict[str, Any]]):
+class VqaCriterion(Criterion[VqaBatch]):
     """``sample_size`` is the number of questions, so that any split of a batch adds up to it."""
 
     METRICS: ClassVar[Metrics] = {"vqa_score": SHARE}
 
-    def objectives(self, model: torch.nn.Module, sample: dict[str, Any]) -> list[Objective]:
+    def objectives(self, model: torch.nn.Module, sample: VqaBatch) -> list[Objective]:
         logits = model(**sample["net_input"], classification_head_name="vqa").logits
         scores = sample["answer_scores"]
         score = Average(vqa_score(logits.detach(), scores), sample["nsentences"])

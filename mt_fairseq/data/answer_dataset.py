@@ -1,4 +1,4 @@
-"""Questions about pictures with their answers as texts, for a decoder."""
+"""Questions about images with their answers as texts, for a decoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mt_fairseq.data.answers import normalize_answer
+from mt_fairseq.data.batches import AnswerBatch, AnswerInputs
 from mt_fairseq.data.columns import ANSWER_WEIGHT
 from mt_fairseq.data.image_text_dataset import Sample
 from mt_fairseq.data.measured import measured
@@ -58,21 +59,31 @@ class AnswerDataset(VqaDataset):
         sample["given"] = {answer: weight * share for answer, share in shares.items()}
         return sample
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
+    def batch(self, samples: list[Sample]) -> AnswerBatch:
+        batch: AnswerBatch = {
+            **self.common(samples),
+            **self.classes(samples),
+            "net_input": self.inputs(samples),
+        }
+        weights = [weight for sample in samples for weight in sample["given"].values()]
+        if weights:
+            batch["answer_weights"] = measured(weights)
+        return batch
+
+    def target(self, samples: list[Sample]) -> torch.Tensor:
+        if not self.text_target:
+            return super().target(samples)
+        nothing = torch.tensor([self.dictionary.pad()])
+        best = [next(iter(sample["given"]), None) for sample in samples]
+        return self.pad(
+            [nothing if answer is None else self.answer_tokens(answer)[1:] for answer in best]
+        )
+
+    def inputs(self, samples: list[Sample]) -> AnswerInputs:
+        inputs: AnswerInputs = {**super().inputs(samples)}
         rows = [row for row, sample in enumerate(samples) for _ in sample["given"]]
         if rows:
             answers = [self.answer_tokens(answer) for s in samples for answer in s["given"]]
-            weights = [weight for sample in samples for weight in sample["given"].values()]
-            batch["net_input"]["answer_tokens"] = self.pad(answers)
-            batch["net_input"]["answer_rows"] = torch.tensor(rows)
-            batch["answer_weights"] = measured(weights)
-        if self.text_target:
-            best = [next(iter(sample["given"]), None) for sample in samples]
-            nothing = torch.tensor([self.dictionary.pad()])
-            batch["target"] = self.pad(
-                [nothing if answer is None else self.answer_tokens(answer)[1:] for answer in best]
-            )
-        return batch
+            inputs["answer_tokens"] = self.pad(answers)
+            inputs["answer_rows"] = torch.tensor(rows)
+        return inputs

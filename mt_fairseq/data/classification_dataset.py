@@ -1,4 +1,4 @@
-"""Texts about pictures with one class each."""
+"""Texts about images with one class each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mt_fairseq.data.batches import ClassificationBatch, Labels
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.errors import UserError
@@ -47,14 +48,24 @@ class ClassificationDataset(ImageTextDataset):
         sample["label"] = int(self.split.value("label", index)) if self.has_labels else UNKNOWN
         return sample
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
+    def batch(self, samples: list[Sample]) -> ClassificationBatch:
+        return {
+            **self.common(samples),
+            **self.classes(samples),
+            "net_input": self.inputs(samples),
+        }
+
+    def classes(self, samples: list[Sample]) -> Labels:
+        """What is known of the samples' classes."""
         labels = [sample["label"] for sample in samples]
-        batch["labels"] = torch.tensor(labels)
-        batch["labelled"] = sum(label >= 0 for label in labels)
-        pad = self.labels.pad()
+        return {
+            "target": self.target(samples),
+            "labels": torch.tensor(labels),
+            "labelled": sum(label >= 0 for label in labels),
+        }
+
+    def target(self, samples: list[Sample]) -> torch.Tensor:
+        """What fairseq-generate shows beside an answer."""
+        pad, labels = self.labels.pad(), [sample["label"] for sample in samples]
         ids = [pad if label < 0 else self.labels.class_to_id(label) for label in labels]
-        batch["target"] = torch.tensor(ids).unsqueeze(1)
-        return batch
+        return torch.tensor(ids).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Expressions about a thing in a picture, with proposed boxes among which it is looked for."""
+"""Expressions about a thing in an image, with proposed boxes among which it is looked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mt_fairseq.data.batches import GroundingBatch
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample
 from mt_fairseq.errors import UserError
@@ -16,12 +17,12 @@ NEEDED = ("image_size", "proposals")
 
 
 class Boxes:
-    """The boxes of a split, (x, y, width, height) in pixels of the raw picture.
+    """The boxes of a split, (x, y, width, height) in pixels of the raw image.
 
     Every box has a number: the proposals of all samples in order, then each sample's own box.
 
     Raises:
-        UserError: a split without proposals, or a proposal that shares no pixel with its picture.
+        UserError: a split without proposals, or a proposal that shares no pixel with its image.
     """
 
     def __init__(self, data_bin: DataBin, split: str) -> None:
@@ -50,8 +51,8 @@ class Boxes:
             if outside.any():
                 box = " ".join(f"{number:g}" for number in boxes[outside.argmax()])
                 raise UserError(
-                    f"{where}: the proposed box {box} lies outside its picture of {width} x "
-                    f"{height} pixels; were the proposals made for other pictures?"
+                    f"{where}: the proposed box {box} lies outside its image of {width} x "
+                    f"{height} pixels; were the proposals made for other images?"
                 )
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class Boxes:
         return np.asarray(self.split.value("proposals", index), np.float64).reshape(-1, 4)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a sample's raw picture in pixels."""
+        """(height, width) of a sample's raw image in pixels."""
         height, width = self.split.value("image_size", index)
         return int(height), int(width)
 
@@ -96,7 +97,7 @@ def box_text(box: list[float]) -> str:
 
 
 class GroundingDataset(ImageTextDataset):
-    """Adds ``proposals``, a list of n boxes a sample, and ``picture_sizes``, (height, width) each.
+    """Adds ``proposals``, a list of n boxes a sample, and ``image_sizes``, (height, width) each.
 
     ``target`` (B, 1) is ``first_id`` + the number of the true box; None where none is known.
     """
@@ -106,14 +107,17 @@ class GroundingDataset(ImageTextDataset):
         self.boxes = Boxes(data_bin, split)
         self.first_id = 0
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
+    def batch(self, samples: list[Sample]) -> GroundingBatch:
         rows = [sample["id"] for sample in samples]
-        batch["proposals"] = [self.boxes.proposals(row).tolist() for row in rows]
-        batch["picture_sizes"] = [self.boxes.size(row) for row in rows]
-        if self.boxes.known:
-            ids = [self.first_id + self.boxes.number(row, None) for row in rows]
-            batch["target"] = torch.tensor(ids).unsqueeze(1)
-        return batch
+        return {
+            **self.common(samples),
+            "net_input": self.inputs(samples),
+            "target": self.target(rows) if self.boxes.known else None,
+            "proposals": [self.boxes.proposals(row).tolist() for row in rows],
+            "image_sizes": [self.boxes.size(row) for row in rows],
+        }
+
+    def target(self, rows: list[int]) -> torch.Tensor:
+        """(B, 1) ids of the true boxes."""
+        ids = [self.first_id + self.boxes.number(row, None) for row in rows]
+        return torch.tensor(ids).unsqueeze(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from fairseq.data import FairseqDataset
 from torch.nn.utils.rnn import pad_sequence
 
+from mt_fairseq.data.batches import Common, ImageTextBatch, ImageTextInputs
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.randomness import Purpose, sample_rng
 from mt_fairseq.data.transforms import Transform
@@ -22,7 +24,7 @@ NEVER_DRAWN_FROM = np.random.default_rng(0)
 
 
 class ImageTextDataset(FairseqDataset):
-    """A split of a data-bin; tasks add their targets in a subclass.
+    """A split of a data-bin; tasks add what they need in ``batch`` or ``inputs`` of a subclass.
 
     A sample has ``id`` int, ``tokens`` (T,) int64 with <s> and </s>, ``images`` (K, 3, H, W) uint8.
 
@@ -30,7 +32,7 @@ class ImageTextDataset(FairseqDataset):
         data_bin: the opened data-bin.
         split: name of the split; UserError if the data-bin has no such split.
         max_text_len: longest text in tokens, <s> and </s> counted; the rest of it is cut off.
-        transform: what makes (3, H, W) uint8 from a picture.
+        transform: what makes (3, H, W) uint8 from an image.
         image_positions: positions that one image takes in the model, for ``--max-tokens``.
         seed: seed of augmentation and order.
         shuffle: a new order of samples at every epoch.
@@ -92,30 +94,38 @@ class ImageTextDataset(FairseqDataset):
         return between(self.dictionary.bos(), words, self.dictionary.eos())
 
     def load_image(self, image: int, index: int, purpose: Purpose, position: int) -> torch.Tensor:
-        """Picture ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
-        picture = self.data_bin.images.image(image, min_side=self.transform.min_side)
+        """Image ``image`` of the data-bin, transformed for sample ``index``: (3, H, W) uint8."""
+        pixels = self.data_bin.images.image(image, min_side=self.transform.min_side)
         if not self.transform.random:  # a generator takes as long to make as a text to read
-            return self.transform(picture, NEVER_DRAWN_FROM)
+            return self.transform(pixels, NEVER_DRAWN_FROM)
         rng = sample_rng(self.seed, self.epoch, index, purpose)
-        return self.transform(picture, rng.spawn(position)[-1] if position else rng)
+        return self.transform(pixels, rng.spawn(position)[-1] if position else rng)
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        if not samples:
-            return {}
-        tokens = self.pad([sample["tokens"] for sample in samples])
+    def collater(self, samples: list[Sample]) -> Mapping[str, Any]:
+        """fairseq's hook; no batch for a process that has no samples left."""
+        return self.batch(samples) if samples else {}
+
+    def batch(self, samples: list[Sample]) -> ImageTextBatch:
+        """At least one sample as a batch."""
+        return {**self.common(samples), "net_input": self.inputs(samples), "target": None}
+
+    def common(self, samples: list[Sample]) -> Common:
+        """What every kind of batch has beside its inputs."""
         return {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "nsentences": len(samples),
             "ntokens": sum(sample["tokens"].numel() for sample in samples),
-            "net_input": {
-                "src_tokens": tokens,
-                "images": torch.stack(self.batch_images(samples)),
-            },
-            "target": None,
+        }
+
+    def inputs(self, samples: list[Sample]) -> ImageTextInputs:
+        """What the model takes."""
+        return {
+            "src_tokens": self.pad([sample["tokens"] for sample in samples]),
+            "images": torch.stack(self.batch_images(samples)),
         }
 
     def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:
-        """(K, 3, H, W) each: the pictures of a batch in their order."""
+        """(K, 3, H, W) each: the images of a batch in their order."""
         return [sample["images"] for sample in samples]
 
     def pad(self, sequences: list[torch.Tensor]) -> torch.Tensor:
@@ -127,15 +137,15 @@ class ImageTextDataset(FairseqDataset):
 
     def num_tokens(self, index: int) -> int:
         """Text and image positions of a sample, so that ``--max-tokens`` bounds memory."""
-        return self.text_length(index) + self.images_a_sample * self.image_positions
+        return self.text_length(index) + self.images_per_sample * self.image_positions
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
         words = np.minimum(np.asarray(self.split.text_lengths)[indices], self.max_words)
-        return words + (SPECIAL_TOKENS + self.images_a_sample * self.image_positions)
+        return words + (SPECIAL_TOKENS + self.images_per_sample * self.image_positions)
 
     @property
-    def images_a_sample(self) -> int:
-        """The most pictures that one sample brings into a batch."""
+    def images_per_sample(self) -> int:
+        """The most images that one sample brings into a batch."""
         return int(self.split.image_column.shape[1])
 
     def size(self, index: int) -> int:

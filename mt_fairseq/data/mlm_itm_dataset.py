@@ -1,4 +1,4 @@
-"""Pre-training samples: masked words, and pictures that match their text or don't."""
+"""Pre-training samples: masked words, and images that match their text or don't."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from fairseq.data import BaseWrapperDataset, MaskTokensDataset
 
+from mt_fairseq.data.batches import AlignmentBatch, MaskedInputs, PretrainingBatch, masked_words
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import ImageTextDataset, Sample, between
-from mt_fairseq.data.negatives import draw_other, first_pictures, negative_draws
+from mt_fairseq.data.negatives import draw_other, first_images, negative_draws
 from mt_fairseq.data.randomness import Purpose, sample_rng
 
 MISMATCH_PROBABILITY = 0.5
@@ -30,13 +31,11 @@ class MlmItmDataset(ImageTextDataset):
     """Adds the inputs of MLM and ITM to ``net_input``.
 
     - ``masked_tokens`` (B, T): the text with 15 % of its words masked as in RoBERTa (80 % <mask>,
-      10 % a random word, 10 % kept), and ``masked_positions`` (B, T) bool.
-    - ``image_index`` (B,): the picture that ITM pairs with each text; half of them mismatch.
-      With negatives "dataset" a mismatched picture is drawn from the whole split and stands
-      behind the batch's own in ``images``; with "batch" it is another picture of the batch.
+      10 % a random word, 10 % kept), and ``masked_words``, which they are and where.
+    - ``image_index`` (B,): the image that ITM pairs with each text; half of them mismatch.
+      With negatives "dataset" a mismatched image is drawn from the whole split and stands
+      behind the batch's own in ``images``; with "batch" it is another image of the batch.
     - With negatives "hard" instead ``draws`` (B, 2), uniform in [0, 1): the model chooses by them.
-
-    ``target`` (B, T) has the true words at masked positions and padding elsewhere.
 
     Args:
         mask_prob: share of words to predict.
@@ -58,7 +57,7 @@ class MlmItmDataset(ImageTextDataset):
         super().__init__(data_bin, split, *args, **kwargs)
         self.negatives = negatives
         self.group_by_length = group_by_length and self.shuffle
-        self.first_image = first_pictures(self.split)
+        self.first_image = first_images(self.split)
         self.masked = self.mask_dataset(mask_prob, return_masked_tokens=False)
         self.true_words = self.mask_dataset(mask_prob, return_masked_tokens=True)
 
@@ -79,8 +78,8 @@ class MlmItmDataset(ImageTextDataset):
         return masked
 
     @property
-    def images_a_sample(self) -> int:
-        return super().images_a_sample + (self.negatives == "dataset")
+    def images_per_sample(self) -> int:
+        return super().images_per_sample + (self.negatives == "dataset")
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
@@ -106,34 +105,38 @@ class MlmItmDataset(ImageTextDataset):
         return sample
 
     def draw_mismatch(self, index: int) -> tuple[bool, np.random.Generator]:
-        """Whether ITM shows a text with another picture, and what to draw that one from."""
+        """Whether ITM shows a text with another image, and what to draw that one from."""
         rng = sample_rng(self.seed, self.epoch, index, Purpose.MISMATCH)
         return bool(rng.random() < MISMATCH_PROBABILITY), rng
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if not batch:
-            return batch
-        net_input = batch["net_input"]
-        # Masked here, text after text: between two pictures the same work takes four times as long.
+    def batch(self, samples: list[Sample]) -> PretrainingBatch | AlignmentBatch:
+        common, masked = self.common(samples), self.masked_inputs(samples)
+        if self.negatives == "hard":
+            draws = torch.stack([sample["draws"] for sample in samples])
+            return {**common, "net_input": {**masked, "draws": draws}, "target": None}
+        pairs = self.pair(samples)
+        return {**common, "net_input": {**masked, "image_index": pairs}, "target": None}
+
+    def masked_inputs(self, samples: list[Sample]) -> MaskedInputs:
+        """The texts as they are and masked."""
+        # Masked here, text after text: between two images the same work takes four times as long.
         masked = [self.add_special_tokens(self.masked[sample["id"]]) for sample in samples]
         pad = self.dictionary.pad()
-        true_words = [between(pad, self.true_words[sample["id"]], pad) for sample in samples]
-        net_input["masked_tokens"] = self.pad(masked)
-        batch["target"] = self.pad(true_words)
-        net_input["masked_positions"] = batch["target"].ne(pad)
-        if self.negatives == "hard":
-            net_input["draws"] = torch.stack([sample["draws"] for sample in samples])
-            return batch
-        net_input["image_index"] = self.pair(samples)
-        return batch
+        true_words = self.pad(
+            [between(pad, self.true_words[sample["id"]], pad) for sample in samples]
+        )
+        return {
+            **self.inputs(samples),
+            "masked_tokens": self.pad(masked),
+            "masked_words": masked_words(true_words, true_words.ne(pad)),
+        }
 
     def batch_images(self, samples: list[Sample]) -> list[torch.Tensor]:
         mismatched = [s["mismatched_images"] for s in samples if "mismatched_images" in s]
         return super().batch_images(samples) + mismatched
 
     def pair(self, samples: list[Sample]) -> torch.Tensor:
-        """For each text the row of its ITM picture in ``images``."""
+        """For each text the row of its ITM image in ``images``."""
         if self.negatives == "batch":
             return self.pair_within_batch(samples)
         rows = np.arange(len(samples))
@@ -142,7 +145,7 @@ class MlmItmDataset(ImageTextDataset):
         return torch.from_numpy(rows)
 
     def pair_within_batch(self, samples: list[Sample]) -> torch.Tensor:
-        """A text keeps its own picture where the batch holds no other one."""
+        """A text keeps its own image where the batch holds no other one."""
         images = self.first_image[[sample["id"] for sample in samples]]
         rows = np.arange(len(samples))
         for row, sample in enumerate(samples):

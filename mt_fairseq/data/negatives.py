@@ -1,4 +1,4 @@
-"""What samples of image-text matching draw: other pictures, and numbers that choose negatives."""
+"""What samples of image-text matching draw: other images, and numbers that choose negatives."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from mt_fairseq.data.split import Split
 from mt_fairseq.errors import UserError
 
 
-def first_pictures(split: Split) -> np.ndarray:
-    """(n,) the first picture of each sample: texts of the same picture share a number.
+def first_images(split: Split) -> np.ndarray:
+    """(n,) the first image of each sample: texts of the same image share a number.
 
     Raises:
-        UserError: a single picture, so that nothing could mismatch.
+        UserError: a single image, so that nothing could mismatch.
     """
-    pictures = np.asarray(split.image_column[:, 0])
-    if len(pictures) and (pictures == pictures[0]).all():
+    images = np.asarray(split.image_column[:, 0])
+    if len(images) and (images == images[0]).all():
         raise UserError(
-            f"{split.folder}: split {split.name!r} has a single picture; image-text matching needs "
+            f"{split.folder}: split {split.name!r} has a single image; image-text matching needs "
             "at least two"
         )
-    return pictures
+    return images
 
 
-def draw_other(pictures: np.ndarray, index: int, rng: np.random.Generator) -> int:
-    """A sample, drawn evenly, whose picture is not that of sample ``index``."""
-    while True:  # ends: first_pictures has seen two different ones
-        other = int(rng.integers(len(pictures)))
-        if pictures[other] != pictures[index]:
+def draw_other(first_image: np.ndarray, index: int, rng: np.random.Generator) -> int:
+    """A sample, drawn evenly, whose first image is not that of sample ``index``."""
+    while True:  # ends: first_images has seen two different ones
+        other = int(rng.integers(len(first_image)))
+        if first_image[other] != first_image[index]:
             return other
 
 

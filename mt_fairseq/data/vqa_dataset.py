@@ -1,4 +1,4 @@
-"""Questions about pictures with soft answer scores."""
+"""Questions about images with soft answer scores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mt_fairseq.data.batches import Answers, VqaBatch
 from mt_fairseq.data.classification_dataset import ClassificationDataset
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.image_text_dataset import Sample
@@ -29,7 +30,7 @@ class VqaDataset(ClassificationDataset):
             raise UserError(
                 f"{self.data_bin.path}: split {self.split.name} holds texts with one class each, "
                 "not questions with answers; take --criterion classification and --task snli_ve "
-                "(one picture) or nlvr2 (two)"
+                "(one image) or nlvr2 (two)"
             )
 
     def unlabelled(self) -> int:
@@ -43,11 +44,18 @@ class VqaDataset(ClassificationDataset):
             sample["scores"] = measured(self.split.value("scores", index))
         return sample
 
-    def collater(self, samples: list[Sample]) -> Sample:
-        batch = super().collater(samples)
-        if batch and self.has_answers:
+    def batch(self, samples: list[Sample]) -> VqaBatch:
+        return {
+            **self.common(samples),
+            **self.classes(samples),
+            "net_input": self.inputs(samples),
+        }
+
+    def classes(self, samples: list[Sample]) -> Answers:
+        found: Answers = {**super().classes(samples)}
+        if self.has_answers:
             scores = torch.zeros(len(samples), len(self.labels.labels), dtype=MEASURED)
             for row, sample in enumerate(samples):
                 scores[row, sample["classes"]] = sample["scores"]
-            batch["answer_scores"] = scores
-        return batch
+            found["answer_scores"] = scores
+        return found

@@ -89,7 +89,7 @@ class BoxGenerator:
                 "earlier checkpoint"
             )
         rows = zip(
-            sample["id"].tolist(), maps, sample["proposals"], sample["picture_sizes"], strict=True
+            sample["id"].tolist(), maps, sample["proposals"], sample["image_sizes"], strict=True
         )
         return [self._best(row, heat, boxes, *size) for row, heat, boxes, size in rows]
 

@@ -94,5 +94,5 @@ class FeatureQueue(Float32Module):
         rows = (self.pointer + torch.arange(count, device=self.pointer.device)) % len(self)
         self.images[rows] = images.to(self.images.dtype)
         self.texts[rows] = texts.to(self.texts.dtype)
-        self.ids[rows] = self.ids.new_tensor(NO_ID) if ids is None else ids
+        self.ids[rows] = torch.full_like(rows, NO_ID) if ids is None else ids
         self.pointer.copy_((self.pointer + count) % len(self))

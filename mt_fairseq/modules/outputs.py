@@ -102,7 +102,7 @@ class Matching:
 class PretrainingOutput:
     """Result of one pre-training step."""
 
-    mlm_logits: Tensor  # (number of masked positions, V), row-major order of the positions
+    mlm_logits: Tensor  # (number of masked words, V), in their order
     itm: Matching
     itc: Contrast | None = None
 

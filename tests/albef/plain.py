@@ -87,7 +87,7 @@ class Plain:
     # --- aligned texts and images ---
 
     def pretraining(self, inputs: Sample, sample: Sample) -> Tensor:
-        return self.aligned(inputs) + self.words(inputs, sample["target"])
+        return self.aligned(inputs) + self.words(inputs)
 
     def retrieval(self, inputs: Sample, sample: Sample) -> Tensor:
         return self.aligned(inputs)
@@ -165,21 +165,21 @@ class Plain:
         pictures = [side.network.encode_images(inputs["images"][i : i + 1, :1]) for i in images]
         return side.network.fuse_sets(states, pictures).text[0]
 
-    def words(self, inputs: Sample, target: Tensor) -> Tensor:
+    def words(self, inputs: Sample) -> Tensor:
         """The mean over each text's masked words; nothing for a text without."""
         total = torch.zeros(())
-        for i, positions in enumerate(inputs["masked_positions"]):
-            places = positions.nonzero()[:, 0].tolist()
-            if not places:
-                continue
+        masked = inputs["masked_words"]
+        for i in sorted(set(masked["rows"].tolist())):
+            own = masked["rows"] == i
+            places, words = masked["positions"][own].tolist(), masked["words"][own].tolist()
             rows = [
                 side.heads["mlm"](
                     self.fused(side, inputs, i, [i], "masked_tokens"), side.network.words
                 )
                 for side in (self.model, self.teacher)
             ]
-            for place in places:
-                word, taught = int(target[i, place]), rows[1][place].detach()
+            for place, word in zip(places, words, strict=True):
+                taught = rows[1][place].detach()
                 total = total + mixed(rows[0][place], word, taught, self.alpha) / len(places)
         return total
 

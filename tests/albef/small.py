@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mt_fairseq.convert.albef import albef_config
 from mt_fairseq.convert.task_parts import head_kind
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.model import AlbefBase, AlbefModel
 from tests.albef.golden import without_dropout
 
@@ -37,7 +37,7 @@ def build(
     return without_dropout(model).train()
 
 
-def batch(count: int, seed: int) -> dict[str, Tensor]:
+def batch(count: int, seed: int) -> dict[str, Any]:
     """Inputs of a pre-training step: texts of different lengths, images, masks and draws."""
     random = torch.Generator().manual_seed(seed)
     tokens = torch.randint(5, WORDS, (count, LENGTH), generator=random)
@@ -50,6 +50,6 @@ def batch(count: int, seed: int) -> dict[str, Tensor]:
         "src_tokens": tokens,
         "images": torch.randn(count, 1, 3, 32, 32, generator=random),
         "masked_tokens": tokens.masked_fill(positions, 4),
-        "masked_positions": positions,
+        "masked_words": masked_words(tokens, positions),
         "draws": torch.rand(count, 2, generator=random, dtype=torch.float64),
     }

@@ -14,6 +14,7 @@ from mt_fairseq.criterions.distillation import (
     distilled_itc_loss,
     soft_targets,
 )
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.modules.albef.outputs import AlignmentOutput
 from mt_fairseq.modules.contrastive import negative_weights
@@ -48,7 +49,7 @@ def step(
         step="alignment",
         draws=torch.stack(draws, dim=1),
         masked_tokens=reference["mlm.input_ids"],
-        masked_positions=reference["mlm.labels"] != -100,
+        masked_words=masked_words(reference["mlm.labels"], reference["mlm.labels"] != -100),
     )
 
 

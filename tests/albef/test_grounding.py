@@ -193,7 +193,7 @@ def test_proposals_outside_their_picture(raw: Path, data: Path, tmp_path: Path) 
         build_bin(raw, tmp_path / "bin", "--proposals", str(tmp_path / "dets.json"))
     boxes = Boxes(DataBin(data), SPLIT)
     boxes.proposals = lambda index: np.array([[1.0, 2, 3, 4], [70, 3, 5, 5]])  # type: ignore[method-assign]
-    with pytest.raises(UserError, match=r"proposed box 70 3 5 5 lies outside its picture of 64 x"):
+    with pytest.raises(UserError, match=r"proposed box 70 3 5 5 lies outside its image of 64 x"):
         boxes._check(DataBin(data), SPLIT)
 
 

@@ -18,6 +18,7 @@ from mt_fairseq.criterions.distillation import (
     distilled_itc_loss,
     soft_cross_entropy,
 )
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.steps import draw_pairs, match_drawn
 from mt_fairseq.modules.albef.outputs import DistilledContrast
 from tests.albef.small import PRETRAINING, batch, build
@@ -179,7 +180,8 @@ def test_no_negative_and_no_masked_word(count: int) -> None:
     torch.manual_seed(0)
     model = build(PRETRAINING, twin=True, constant_alpha=True)
     inputs = batch(count, seed=0)
-    inputs["masked_positions"][:] = False
+    nothing = torch.zeros_like(inputs["src_tokens"], dtype=torch.bool)
+    inputs["masked_words"] = masked_words(inputs["src_tokens"], nothing)
     groups = torch.zeros(count, dtype=torch.long)
     output = model(**inputs, image_groups=groups, step="alignment")
     assert output.itm.weights.tolist() == pytest.approx([1 / 3] * count + [0.0] * 2 * count)
@@ -187,7 +189,7 @@ def test_no_negative_and_no_masked_word(count: int) -> None:
     task: Any = SimpleNamespace()
     criterion = AlbefPretrainCriterion(task, random_negatives=False, distilled="itc,mlm")
     sample = {
-        "net_input": {**inputs, "image_groups": groups}, "target": inputs["src_tokens"],
+        "net_input": {**inputs, "image_groups": groups},
         "ntokens": 1, "nsentences": count,
     }  # fmt: skip
     loss, _, log = criterion(model, sample)

@@ -62,13 +62,14 @@ def share(kind: str, step: int, rank: int, count: int | None = None) -> dict[str
     count = SHARES[rank] if count is None else count
     inputs: dict[str, Any] = batch(count, seed=10 * step + rank)
     random = torch.Generator().manual_seed(100 + 10 * step + rank)
-    masked = {name: inputs.pop(name) for name in ("masked_tokens", "masked_positions")}
+    masked = {name: inputs.pop(name) for name in ("masked_tokens", "masked_words")}
     sample: dict[str, Any] = {"net_input": inputs, "ntokens": 1, "nsentences": count}
     groups = torch.randint(0, 4, (count,), generator=random)  # pictures come again and again
     if kind == "pretraining":
-        masked["masked_positions"][-1] = False  # a text without masked words
+        words = masked["masked_words"]
+        kept = words["rows"] < count - 1  # the last text is without masked words
+        masked["masked_words"] = {name: column[kept] for name, column in words.items()}
         inputs |= masked
-        sample["target"] = inputs["src_tokens"]
     if kind in ("retrieval", "pairs"):
         inputs["image_groups"] = groups
     if kind == "pairs":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mt_fairseq.data.batches import masked_words
 from tests.convert.golden import BOUND, Golden, difference
 from tests.convert.losses import TASKS, vqa_targets
 
@@ -40,7 +41,7 @@ def test_pretraining_step_gives_the_same_logits(golden: Golden) -> None:
         torch.cat([inputs["image"], inputs["false_image"]]),
         step="pretraining",
         masked_tokens=inputs["text_ids_mlm"],
-        masked_positions=positions,
+        masked_words=masked_words(inputs["text_ids"], positions),
         image_index=torch.arange(len(labels)) + len(labels) * (1 - labels),
     )
     assert difference(result.mlm_logits, outputs["mlm.logits"][positions]) < BOUND

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.errors import UserError
 from tests.models.stand_in import (
     MANAGERS,
@@ -102,7 +103,7 @@ def test_gradients_reach_every_parameter(options: dict[str, Any]) -> None:
         images,
         step="pretraining",
         masked_tokens=tokens,
-        masked_positions=positions,
+        masked_words=masked_words(tokens, positions),
         image_index=torch.tensor([1, 0, 2, 3]),
     )
     assert result.mlm_logits.shape == (4, VOCABULARY)
@@ -189,7 +190,7 @@ def test_bfloat16_trains() -> None:
         images,
         step="pretraining",
         masked_tokens=tokens,
-        masked_positions=positions,
+        masked_words=masked_words(tokens, positions),
         image_index=torch.arange(4),
     )
     loss = result.mlm_logits.float().logsumexp(-1).mean() + result.itm.logits.float().sum()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.two_tower.model import TwoTowerModel
 from tests.models.stand_in import (
     BRIDGE,
@@ -48,7 +49,8 @@ def loss_of(model: TwoTowerModel) -> Tensor:
     positions[:, 1] = True
     torch.manual_seed(3)
     output = model(
-        tokens, images, step="pretraining", masked_tokens=tokens, masked_positions=positions,
+        tokens, images, step="pretraining", masked_tokens=tokens,
+        masked_words=masked_words(tokens, positions),
         image_index=torch.tensor([1, 1, 2, 0]),
     )  # fmt: skip
     return output.mlm_logits.logsumexp(-1).sum() + output.itm.logits.logsumexp(-1).sum()

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mt_fairseq.analysis.flops import Inputs, build_random
 from mt_fairseq.convert.task_parts import head_kind
+from mt_fairseq.data.batches import masked_words
 from mt_fairseq.models.albef.model import AlbefModel
 from mt_fairseq.plan.__main__ import main
 from mt_fairseq.plan.albef import ANSWER_TOKENS
@@ -67,7 +68,7 @@ def test_pretraining() -> None:
     def run() -> torch.Tensor:
         output = model(
             tokens, images, step="alignment", draws=torch.rand(BATCH, 2),
-            masked_tokens=tokens, masked_positions=positions,
+            masked_tokens=tokens, masked_words=masked_words(tokens, positions),
         )  # fmt: skip
         assert output.mlm_teacher_logits is not None
         return output.mlm_logits.sum() + output.itm.logits.sum() + output.itc.text_to_image.sum()

@@ -153,5 +153,5 @@ def test_a_single_picture_has_no_negatives(tmp_path: Path) -> None:
     raw = support.write_raw(tmp_path / "raw", {"train": 1, "valid": 1}, with_answers=False)
     support.python("-m", "preprocess", "jsonl", "--raw", raw, "--dest", tmp_path / "bin",
                    "--vocab-size", 40)  # fmt: skip
-    with pytest.raises(UserError, match="single picture"):
+    with pytest.raises(UserError, match="single image"):
         build("retrieval", "itc_itm", tmp_path / "bin").load_dataset("train")

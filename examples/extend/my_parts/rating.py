@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from mt_fairseq.criterions.base import LOSS, Average, Metrics
 from mt_fairseq.criterions.classification import ClassificationCriterion
+from mt_fairseq.data.batches import ClassificationBatch
 from mt_fairseq.data.classification_dataset import ClassificationDataset
+from mt_fairseq.data.image_text_dataset import Sample
 from mt_fairseq.evaluation.generator import LabelGenerator
 from mt_fairseq.evaluation.results import Prediction
 from mt_fairseq.evaluation.scorers import AccuracyScorer
@@ -62,14 +64,18 @@ class Ratings(Reader):
         )
 
 
-class RatingDataset(ClassificationDataset):
-    """Adds ``grades`` (B,) float32, from 0 to 1."""
+class RatingBatch(ClassificationBatch):
+    """A batch with grades."""
 
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = super().collater(samples)
-        if batch:
-            batch["grades"] = batch["labels"].float() / (len(GRADES) - 1)
-        return batch
+    grades: Tensor  # (B,) float32, from 0 to 1
+
+
+class RatingDataset(ClassificationDataset):
+    """Captions with their grades."""
+
+    def batch(self, samples: list[Sample]) -> RatingBatch:
+        batch = super().batch(samples)
+        return {**batch, "grades": batch["labels"].float() / (len(GRADES) - 1)}
 
 
 @register_head("graded")
@@ -90,7 +96,7 @@ class RatingCriterion(ClassificationCriterion):
 
     METRICS: ClassVar[Metrics] = {**ClassificationCriterion.METRICS, "off": LOSS}
 
-    def further_figures(self, output: Any, sample: dict[str, Any]) -> dict[str, Average]:
+    def further_figures(self, output: Any, sample: Any) -> dict[str, Average]:
         off = (expected_grade(output.logits.detach()) - sample["grades"]).abs()
         known = sample["labels"] >= 0
         return {"off": Average((off * known).sum(), sample["labelled"])}

@@ -172,7 +172,7 @@ class AlbefModel(TwoTowerModel):
                     f"ALBEF has no training step {step!r}: take --criterion albef_pretrain or "
                     "albef_retrieval"
                 )
-            return STEPS[step](self, src_tokens, images, **inputs)
+            return STEPS[step].run(self, src_tokens, images, **inputs)
         output = self.fuse_images(self.network, src_tokens, images, return_all)
         if classification_head_name is not None:
             output.logits = self.classify(classification_head_name, output)

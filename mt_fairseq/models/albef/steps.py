@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from mt_fairseq.data.batches import MaskedWords
+from mt_fairseq.models.step import Step, by_name
 from mt_fairseq.modules.albef.outputs import (
     AlignmentOutput,
     AnswerOutput,
@@ -39,15 +41,16 @@ def teaching(model: AlbefModel) -> Iterator[None]:
 # --- pre-training and retrieval ---
 
 
+@Step
 def alignment(
     model: AlbefModel,
-    tokens: Tensor,
+    src_tokens: Tensor,
     images: Tensor,
     *,
     draws: Tensor,
     image_groups: Tensor | None = None,
     masked_tokens: Tensor | None = None,
-    masked_positions: Tensor | None = None,
+    masked_words: MaskedWords | None = None,
     random_negatives: bool = False,
     teach_mlm: bool = True,
     is_dummy: bool = False,
@@ -56,38 +59,40 @@ def alignment(
 
     Args:
         model: the model; in training its momentum twin moves and its queue is filled.
-        tokens: (B, T) texts.
+        src_tokens: (B, T) texts.
         images: (B, 1, 3, H, W).
         draws: (B, 2) uniform in [0, 1): decide the negative image of text i, and the negative
             text of image i.
         image_groups: (B,) numbers of the images: equal ones are positives. Without them a text
             belongs to its own image alone (pre-training).
-        masked_tokens: (B, T) the masked texts, masked_positions: (B, T) what is to be predicted.
+        masked_tokens: (B, T) the masked texts.
+        masked_words: the words to predict, and where.
         random_negatives: draw the negatives of matching without regard to similarity.
         teach_mlm: also ask the momentum model for the masked words.
         is_dummy: the batch stands in for data that this process lacks.
     """
-    text, image = model.encode_text(tokens), model.encode_images(images)
+    contrasted = "itc" in model.heads  # waits for other processes before the device has work
+    joined = JoinedBatch.agree(src_tokens, enters=not is_dummy) if contrasted else None
+    text, image = model.encode_text(src_tokens), model.encode_images(images)
     output = AlignmentOutput(model.alpha)
     model.follow()
     own_image = None
     if model.twin is not None:
         with teaching(model):
             own_image = model.twin.network.encode_images(images)
-    if "itc" in model.heads:
-        batch = JoinedBatch.agree(tokens, enters=not is_dummy)
-        output.itc = _contrast(model, text, image, tokens, own_image, image_groups, batch)
+    if joined is not None:
+        output.itc = _contrast(model, text, image, src_tokens, own_image, image_groups, joined)
     if "itm" in model.heads:
         contrast = None if random_negatives else output.itc
-        positives = _own_positives(tokens, image_groups)
+        positives = _own_positives(src_tokens, image_groups)
         output.itm = match_drawn(model, text, image, contrast, positives, draws)
     if masked_tokens is not None and "mlm" in model.heads:
-        assert masked_positions is not None
-        output.mlm_logits = _predict(model, masked_tokens, image, masked_positions)
+        assert masked_words is not None
+        output.mlm_logits = _predict(model, masked_tokens, image, masked_words)
         if teach_mlm and model.alpha and own_image is not None:
             with teaching(model):
                 output.mlm_teacher_logits = _predict(
-                    model.twin, masked_tokens, own_image, masked_positions
+                    model.twin, masked_tokens, own_image, masked_words
                 )
     return output
 
@@ -106,7 +111,7 @@ def _contrast(
     tokens: Tensor,
     teacher_image: ImageStates | None,
     image_groups: Tensor | None,
-    batch: JoinedBatch,
+    joined: JoinedBatch,
 ) -> DistilledContrast:
     """Similarities with the momentum model's features of the batch and of the queue.
 
@@ -138,8 +143,8 @@ def _contrast(
     )
     if model.training:
         with torch.no_grad():
-            ids = None if image_groups is None else batch.gather(image_groups)
-            queue.enqueue(batch.gather(own_images), batch.gather(own_texts), ids)
+            ids = None if image_groups is None else joined.gather(image_groups)
+            queue.enqueue(joined.gather(own_images), joined.gather(own_texts), ids)
     return contrast
 
 
@@ -173,19 +178,20 @@ def match_drawn(
     )
 
 
-def _predict(side: Any, tokens: Tensor, image: ImageStates, positions: Tensor) -> Tensor:
+def _predict(side: Any, tokens: Tensor, image: ImageStates, masked: MaskedWords) -> Tensor:
     """Logits (n, V) at masked positions, of a model or of its momentum twin."""
     text = side.network.encode_text(tokens)
     states = side.network.fuse(text, image).text
-    return side.heads["mlm"](states[positions], side.network.words)
+    return side.heads["mlm"](states[masked["rows"], masked["positions"]], side.network.words)
 
 
 # --- the task before NLVR2 ---
 
 
+@Step
 def pairs(
     model: AlbefModel,
-    tokens: Tensor,
+    src_tokens: Tensor,
     images: Tensor,
     *,
     draws: Tensor,
@@ -199,17 +205,17 @@ def pairs(
 
     Args:
         model: a model with heads ``itc`` and ``pairs``.
-        tokens: (B, T) texts.
+        src_tokens: (B, T) texts.
         images: (B, 1, 3, H, W).
         draws: (B, 4) uniform in [0, 1): kind of pair, order, first and second negative.
         image_groups: (B,) numbers of the images, of which equal ones are no negatives of each
             other; without them all images differ.
     """
-    text, image = model.encode_text(tokens), model.encode_images(images)
+    text, image = model.encode_text(src_tokens), model.encode_images(images)
     with torch.no_grad():
         _, features = model.contrastive_features(text, image)
         logits = similarities(features, features, features.new_tensor(PAIR_TEMPERATURE))
-        same_image = _own_positives(tokens, image_groups)
+        same_image = _own_positives(src_tokens, image_groups)
         chosen, labels, exists = draw_pairs(logits, draws, same_image)
     both = [image.select(chosen[:, 0]), image.select(chosen[:, 1])]
     fused = model.network.fuse_sets(text, both, first_only=True)
@@ -237,24 +243,31 @@ def draw_pairs(logits: Tensor, draws: Tensor, same_image: Tensor) -> tuple[Tenso
 # --- answers and classes ---
 
 
+@Step
 def answers(
-    model: AlbefModel, tokens: Tensor, images: Tensor, *, answer_tokens: Tensor, answer_rows: Tensor
+    model: AlbefModel,
+    src_tokens: Tensor,
+    images: Tensor,
+    *,
+    answer_tokens: Tensor,
+    answer_rows: Tensor,
 ) -> AnswerOutput:
     """Logits of given answers.
 
     Args:
         model: a model with the head ``answers``.
-        tokens: (B, T) questions.
+        src_tokens: (B, T) questions.
         images: (B, 1, 3, H, W).
         answer_tokens: (A, L) <s> answer </s>, padded.
         answer_rows: (A,) the question of each answer.
     """
-    output = AnswerOutput(_decode(model, tokens, images, answer_tokens, answer_rows))
+    given = (src_tokens, images, answer_tokens, answer_rows)
+    output = AnswerOutput(_decode(model, *given))
     if model.training and model.twin is not None and "answers" in model.twin.heads:
         model.follow()
         output.alpha = model.alpha
         with teaching(model):
-            output.teacher_logits = _decode(model.twin, tokens, images, answer_tokens, answer_rows)
+            output.teacher_logits = _decode(model.twin, *given)
     return output
 
 
@@ -277,8 +290,4 @@ def distilled_logits(
         output.teacher_logits = model.twin.heads[head](pooled)
 
 
-STEPS: dict[str, Callable[..., Any]] = {
-    "alignment": alignment,
-    "pairs": pairs,
-    "answers": answers,
-}
+STEPS = by_name(alignment, pairs, answers)

@@ -189,7 +189,7 @@ class TwoTowerModel(BaseFairseqModel):
         if self.training and self.compiled_calls is not None:
             self.compile_and_report()
         if step is not None:
-            return STEPS[step](self, src_tokens, images, **inputs)
+            return STEPS[step].run(self, src_tokens, images, **inputs)
         text = self.encode_text(src_tokens)
         if images.dim() == 4:
             images = images[:, None]

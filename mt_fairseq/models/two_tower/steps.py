@@ -1,17 +1,19 @@
 """Training steps beyond plain classification: all that a loss needs in one forward pass.
 
-They run inside the model's ``forward``, so that every wrapper for several processes sees them.
+What waits for other processes comes before the encoders: a wait behind them would leave the device
+idle until it has all work that follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from mt_fairseq.data.batches import MaskedWords
 from mt_fairseq.models.matching import MATCH, contrast_all, match_given, match_hard
+from mt_fairseq.models.step import Step, by_name
 from mt_fairseq.modules.contrastive import same
 from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.outputs import PretrainingOutput, RankingOutput, RetrievalOutput
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
     from mt_fairseq.models.two_tower.model import TwoTowerModel
 
 
+@Step
 def pretraining(
     model: TwoTowerModel,
     src_tokens: Tensor,
     images: Tensor,
     *,
     masked_tokens: Tensor,
-    masked_positions: Tensor,
+    masked_words: MaskedWords,
     image_index: Tensor | None = None,
     draws: Tensor | None = None,
     itc: bool = False,
@@ -43,33 +46,34 @@ def pretraining(
         src_tokens: (B, T).
         images: (M, K, 3, H, W), M >= B; image i < B belongs to text i.
         masked_tokens: (B, T) the masked texts.
-        masked_positions: (B, T) boolean, where masked words are to be predicted.
+        masked_words: the words to predict, and where.
         image_index: (B,) the image that ITM pairs with each text; None for hard negatives.
         draws: (B, 2) uniform in [0, 1), for hard negatives.
         itc: also contrast every text with all images; each pair is a class of its own.
         global_negatives: draw hard negatives from the batches of all processes.
         is_dummy: the batch stands in for data that this process lacks.
     """
+    joined = JoinedBatch.agree(src_tokens, enters=not is_dummy) if itc else None
     image = model.encode_images(images)
     own = image.first(len(src_tokens))
     both = model.encode_text(torch.cat([masked_tokens, src_tokens]))  # one run, fuller matrices
     masked, text = both.first(len(src_tokens)), both.rest(len(src_tokens))
     states = model.network.fuse(masked, own, need_image=False).text
-    mlm_logits = model.heads["mlm"](states[model.pad_text(masked_positions, False)])
+    mlm_logits = model.heads["mlm"](states[masked_words["rows"], masked_words["positions"]])
     contrast = None
-    if itc:
-        joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)
+    if joined is not None:
         own_numbers = joined.own_numbers(len(src_tokens), src_tokens.device)
         positives = same(own_numbers, joined.numbers(src_tokens.device))
         contrast = contrast_all(model, text, own, positives, joined)
     if image_index is not None:
         itm = match_given(model, text, image, image_index)
     else:
-        assert contrast is not None and draws is not None
+        assert joined is not None and contrast is not None and draws is not None
         itm = match_hard(model, text, own, contrast, draws, joined, global_negatives)
     return PretrainingOutput(mlm_logits, itm, contrast)
 
 
+@Step
 def retrieval(
     model: TwoTowerModel,
     src_tokens: Tensor,
@@ -91,14 +95,15 @@ def retrieval(
         global_negatives: draw hard negatives from the batches of all processes.
         is_dummy: the batch stands in for data that this process lacks.
     """
-    text, image = model.encode_text(src_tokens), model.encode_images(images)
     joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)
+    text, image = model.encode_text(src_tokens), model.encode_images(images)
     positives = same(image_groups, joined.gather(image_groups))
     contrast = contrast_all(model, text, image, positives, joined)
     itm = match_hard(model, text, image, contrast, draws, joined, global_negatives)
     return RetrievalOutput(contrast, itm)
 
 
+@Step
 def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> RankingOutput:
     """Match logits of each image with its own text and several others (METER's fine-tuning).
 
@@ -114,8 +119,4 @@ def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> Ranking
     return RankingOutput(model.match_logits(text, image)[:, MATCH].view(count, -1))
 
 
-STEPS: dict[str, Callable[..., Any]] = {
-    "pretraining": pretraining,
-    "retrieval": retrieval,
-    "ranking": ranking,
-}
+STEPS = by_name(pretraining, retrieval, ranking)

@@ -27,7 +27,7 @@ class AlignmentOutput:
     alpha: float  # weight of the momentum model's targets in this step
     itc: DistilledContrast | None = None
     itm: Matching | None = None  # 3B: true pairs; text + drawn image; drawn text + image
-    mlm_logits: Tensor | None = None  # (number of masked positions, V), row-major
+    mlm_logits: Tensor | None = None  # (number of masked words, V), in their order
     mlm_teacher_logits: Tensor | None = None  # None without distillation
 
 

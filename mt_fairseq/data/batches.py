@@ -149,6 +149,19 @@ class GroundingBatch(Common):
     image_sizes: list[tuple[int, int]]  # (height, width) of the raw image in pixels
 
 
+class QueryInputs(TypedDict):
+    """What fairseq-generate prints of a query."""
+
+    src_tokens: Tensor  # (B, T) a text, or (B, 1) the number of an image
+
+
+class QueryBatch(Common):
+    """Queries of a retrieval, whose texts and images were encoded before."""
+
+    net_input: QueryInputs
+    target: Tensor  # (B, R) ids of the right items, padded
+
+
 def masked_words(true_words: Tensor, mask: Tensor) -> MaskedWords:
     """The words of (B, T) where ``mask`` (B, T) is True.
 

@@ -13,6 +13,7 @@ from fairseq.data import Dictionary
 from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor, nn
 
+from mt_fairseq.data.batches import AnswerBatch
 from mt_fairseq.data.dictionary import LabelDictionary
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import Hypothesis
@@ -59,7 +60,7 @@ class AnswerRanker:
     def generate(
         self,
         models: list[Any],
-        sample: dict[str, Any],
+        sample: AnswerBatch,
         prefix_tokens: Tensor | None = None,
         constraints: Tensor | None = None,
     ) -> list[list[Hypothesis]]:
@@ -111,7 +112,7 @@ class AnswerBeamSearch:
     def generate(
         self,
         models: list[Any],
-        sample: dict[str, Any],
+        sample: AnswerBatch,
         prefix_tokens: Tensor | None = None,
         constraints: Tensor | None = None,
     ) -> list[list[Hypothesis]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mt_fairseq.data.batches import ClassificationBatch, ImageTextInputs
 from mt_fairseq.data.dictionary import LabelDictionary
 from mt_fairseq.errors import UserError
 
@@ -44,7 +45,7 @@ class LabelGenerator:
         )
 
     @torch.no_grad()
-    def classify(self, models: list[nn.Module], net_input: dict[str, Tensor]) -> Tensor:
+    def classify(self, models: list[nn.Module], net_input: ImageTextInputs) -> Tensor:
         """Log probabilities (B, C) in float32, the mean probability where there are many models."""
         logits = [
             model(**net_input, classification_head_name=self.head_name).logits.float()
@@ -64,7 +65,7 @@ class LabelGenerator:
     def generate(
         self,
         models: list[nn.Module],
-        sample: dict[str, Any],
+        sample: ClassificationBatch,
         prefix_tokens: Tensor | None = None,
         constraints: Tensor | None = None,
     ) -> list[list[Hypothesis]]:

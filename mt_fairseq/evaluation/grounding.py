@@ -19,6 +19,7 @@ from fairseq.scoring import register_scorer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mt_fairseq.data.batches import GroundingBatch, ImageTextInputs
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import TextDictionary
 from mt_fairseq.data.grounding_dataset import Boxes, box_text
@@ -28,7 +29,7 @@ from mt_fairseq.evaluation.generator import Hypothesis
 from mt_fairseq.evaluation.recall import grouped_interval
 from mt_fairseq.evaluation.task_scorer import TaskScorer
 
-HeatMaps = Callable[[Any, dict[str, Tensor]], Tensor]
+HeatMaps = Callable[[Any, ImageTextInputs], Tensor]
 
 
 class BoxDictionary(TextDictionary):
@@ -75,7 +76,7 @@ class BoxGenerator:
     def generate(
         self,
         models: list[Any],
-        sample: dict[str, Any],
+        sample: GroundingBatch,
         prefix_tokens: Tensor | None = None,
         constraints: Tensor | None = None,
     ) -> list[list[Hypothesis]]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mt_fairseq.data.batches import QueryBatch
 from mt_fairseq.evaluation.generator import Hypothesis
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Shortlist, Side, rerank, shortlist
@@ -99,7 +100,7 @@ class RetrievalGenerator:
         )
 
     def generate(
-        self, models: list[nn.Module], sample: dict[str, Any], **kwargs: Any
+        self, models: list[nn.Module], sample: QueryBatch, **kwargs: Any
     ) -> list[list[Hypothesis]]:
         """Hypotheses of each query of a batch, best first.
 

@@ -6,7 +6,7 @@ order in which the split first names them. Items have the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from fairseq.data import FairseqDataset, data_utils
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mt_fairseq.data.batches import QueryBatch
 from mt_fairseq.data.data_bin import DataBin
 from mt_fairseq.data.dictionary import TextDictionary
 from mt_fairseq.data.image_text_dataset import ImageTextDataset
@@ -177,9 +178,12 @@ class QueryDataset(FairseqDataset):
         right = [self.dictionary.item_id(item) for item in self.items.right(query)]
         return {"id": query, "tokens": tokens, "right": torch.tensor(right)}
 
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        if not samples:
-            return {}
+    def collater(self, samples: list[dict[str, Any]]) -> Mapping[str, Any]:
+        """fairseq's hook; no batch for a process that has no samples left."""
+        return self.batch(samples) if samples else {}
+
+    def batch(self, samples: list[dict[str, Any]]) -> QueryBatch:
+        """At least one query as a batch."""
         pad = self.dictionary.pad()
         return {
             "id": torch.tensor([sample["id"] for sample in samples]),

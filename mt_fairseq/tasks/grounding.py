@@ -12,6 +12,7 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 from torch import Tensor
 
+from mt_fairseq.data.batches import ImageTextInputs
 from mt_fairseq.data.grounding_dataset import GroundingDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform
@@ -95,7 +96,7 @@ class GroundingTask(VisionLanguageTask):
         mode = str(self.cfg.grounding_mode)
         layer = map_layer(models[0], mode, self.cfg.grounding_layer)
 
-        def maps(model: Any, inputs: dict[str, Tensor]) -> Tensor:
+        def maps(model: Any, inputs: ImageTextInputs) -> Tensor:
             return heat_maps(model, inputs["src_tokens"], inputs["images"], mode, layer)
 
         return BoxGenerator(self.dictionary, args.nbest, maps)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mt_fairseq.criterions.base import LOSS, Average, Metrics
 from mt_fairseq.criterions.classification import ClassificationCriterion
-from mt_fairseq.data.batches import ClassificationBatch
+from mt_fairseq.data.batches import ClassificationBatch, ImageTextInputs
 from mt_fairseq.data.classification_dataset import ClassificationDataset
 from mt_fairseq.data.image_text_dataset import Sample
 from mt_fairseq.evaluation.generator import LabelGenerator
@@ -105,7 +105,7 @@ class RatingCriterion(ClassificationCriterion):
 class RatingGenerator(LabelGenerator):
     """Answers the grade nearest to the expected one, not the likeliest."""
 
-    def classify(self, models: list[nn.Module], net_input: dict[str, Tensor]) -> Tensor:
+    def classify(self, models: list[nn.Module], net_input: ImageTextInputs) -> Tensor:
         """(B, C) log probabilities, highest at the nearest grade."""
         log_probabilities = super().classify(models, net_input)
         grades = torch.linspace(0, 1, log_probabilities.shape[1], device=log_probabilities.device)

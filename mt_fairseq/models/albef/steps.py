@@ -214,7 +214,7 @@ def pairs(
     text, image = model.encode_text(src_tokens), model.encode_images(images)
     with torch.no_grad():
         _, features = model.contrastive_features(text, image)
-        logits = similarities(features, features, features.new_tensor(PAIR_TEMPERATURE))
+        logits = similarities(features, features, features.new_full((), PAIR_TEMPERATURE))
         same_image = _own_positives(src_tokens, image_groups)
         chosen, labels, exists = draw_pairs(logits, draws, same_image)
     both = [image.select(chosen[:, 0]), image.select(chosen[:, 1])]

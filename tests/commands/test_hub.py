@@ -135,7 +135,9 @@ def test_long_questions_are_cut_as_in_training(vqa, pictures):
 
 
 def test_missing_heads_are_named(vqa, pretrained, pictures):
-    with pytest.raises(UserError, match="no 'vqa' head; its heads: mlm, itm"):
+    with pytest.raises(
+        UserError, match="task vlp_mlm_itm is not asked by answer: use match or fill_mask"
+    ):
         pretrained.answer(pictures[0], QUESTION)
     with pytest.raises(UserError, match="no 'itm' head; its heads: vqa"):
         vqa.match(pictures[0], QUESTION)

@@ -28,7 +28,7 @@ from benchmarks.small_model import VOCABULARY, small_model
 from mt_fairseq.evaluation.pair_scores import TowerScorer
 from mt_fairseq.evaluation.ranking import Shortlist, Side, rerank, shortlist
 from mt_fairseq.kernels import products_of_many_shapes
-from mt_fairseq.models.matching import MATCH
+from mt_fairseq.modules.matching import MATCH
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 WIDTH, LAYERS, IMAGE_SIZE = 256, 6, 224

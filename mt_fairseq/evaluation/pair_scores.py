@@ -20,7 +20,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.ranking import Range
 from mt_fairseq.evaluation.state_store import ImageStore, TextStore, fused, nbytes
 from mt_fairseq.kernels import products_of_many_shapes
-from mt_fairseq.models.matching import MATCH
+from mt_fairseq.modules.matching import MATCH
 from mt_fairseq.modules.outputs import ImageStates, TextStates
 
 TEXT_GROUP = 256

@@ -18,7 +18,7 @@ from mt_fairseq.errors import UserError
 from mt_fairseq.models.checkpoint import LoadedCheckpoint, load_checkpoint
 from mt_fairseq.models.hub_images import GivenImage, ImageInput, take_image
 from mt_fairseq.models.hub_inputs import ImageInputs, check_text, check_topk, paired
-from mt_fairseq.models.matching import MATCH
+from mt_fairseq.modules.matching import MATCH
 from mt_fairseq.user_parts import import_user_dir
 
 Ranked = list[tuple[str, float]]

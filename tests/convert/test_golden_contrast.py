@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.criterions.contrastive import itc_loss, itm_loss
-from mt_fairseq.models.matching import contrast_all, match_negatives
 from mt_fairseq.models.two_tower.model import TwoTowerModel
 from mt_fairseq.modules.contrastive import negative_weights, same
 from mt_fairseq.modules.gather import JoinedBatch
+from mt_fairseq.modules.heads import ContrastiveHead
+from mt_fairseq.modules.matching import HardNegatives, contrast_all, match_negatives
 from mt_fairseq.modules.outputs import Contrast, ImageStates, TextStates
 from tests.convert.golden import BOUND, Golden, difference
 
@@ -28,7 +29,12 @@ def contrast(golden: Golden, task: str) -> tuple[TwoTowerModel, TextStates, Imag
     image = model.encode_images(golden.inputs["image"])
     numbers = groups(golden, task)
     batch = JoinedBatch.agree(golden.inputs["text_ids"])
-    return model, text, image, contrast_all(model, text, image, same(numbers, numbers), batch)
+    head = model.heads["itc"]
+    assert isinstance(head, ContrastiveHead)
+    features = model.contrastive_features(text, image)
+    temperature = head.clamped_temperature()
+    found = contrast_all(*features, temperature, same(numbers, numbers), batch)
+    return model, text, image, found
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -52,13 +58,13 @@ def test_matching_on_the_references_negatives(golden: Golden, task: str) -> None
     outputs = golden.outputs
     model, text, image, _ = contrast(golden, task)
     there = torch.ones(3, dtype=torch.bool)
-    result = match_negatives(
-        model,
-        text,
-        image,
-        (outputs[f"{task}.negative_image_of_text"], there),
-        (outputs[f"{task}.negative_text_of_image"], there),
+    negatives = HardNegatives(
+        outputs[f"{task}.negative_image_of_text"],
+        there,
+        outputs[f"{task}.negative_text_of_image"],
+        there,
     )
+    result = match_negatives(model.network, model.heads["itm"], text, image, negatives)
     assert difference(result.logits, outputs[f"{task}.itm_logits"]) < BOUND
     assert torch.equal(result.labels, outputs[f"{task}.itm_labels"])
     loss = itm_loss(result).item() / 3

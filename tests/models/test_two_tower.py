@@ -236,7 +236,7 @@ def test_selected_states_are_fused_as_a_batch_would_be() -> None:
         ({"vision_width": 15}, {}, "--vision-width 15"),
         ({}, {"image_size": (16, 20)}, "--image-size 16x20"),
         ({"encoder_weights": "pretrained"}, {}, "--encoder-weights random"),
-        ({}, {"heads": {"box": 4}}, "unknown head 'box'"),
+        ({}, {"heads": {"box": 4}}, "unknown kind of head 'box'"),
     ],
 )
 def test_options_that_do_not_fit(options: dict, task: dict, words: str) -> None:

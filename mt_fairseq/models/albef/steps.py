@@ -20,6 +20,7 @@ from mt_fairseq.modules.albef.outputs import (
 from mt_fairseq.modules.contrastive import draw_negatives, negative_weights, same, similarities
 from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.heads import ContrastiveHead
+from mt_fairseq.modules.matching import draw_hard_negatives
 from mt_fairseq.modules.outputs import ImageStates, Matching, TextStates
 
 if TYPE_CHECKING:
@@ -162,20 +163,14 @@ def match_drawn(
     if contrast is not None:
         of_text = contrast.text_to_image[:, :count]
         of_image = contrast.image_to_text[:, :count]
-    drawn_image, found_image = draw_negatives(negative_weights(of_text, positives), draws[:, 0])
-    drawn_text, found_text = draw_negatives(negative_weights(of_image, positives), draws[:, 1])
+    negatives = draw_hard_negatives(of_text, of_image, positives, draws)
     own = torch.arange(count, device=draws.device)
     fused = model.network.fuse(
-        text.select(torch.cat([own, own, drawn_text])),
-        image.select(torch.cat([own, drawn_image, own])),
+        text.select(torch.cat([own, own, negatives.text])),
+        image.select(torch.cat([own, negatives.image, own])),
         first_only=True,
     )
-    exists = torch.cat([torch.ones_like(found_text), found_image, found_text])
-    return Matching(
-        logits=model.heads["itm"](model.network.pool(fused)),
-        labels=torch.cat([torch.ones_like(own), torch.zeros_like(own), torch.zeros_like(own)]),
-        weights=exists.float() / 3,
-    )
+    return negatives.matching(model.heads["itm"](model.network.pool(fused)))
 
 
 def _predict(side: Any, tokens: Tensor, image: ImageStates, masked: MaskedWords) -> Tensor:

@@ -12,11 +12,19 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.data.batches import MaskedWords
-from mt_fairseq.models.matching import MATCH, contrast_all, match_given, match_hard
 from mt_fairseq.models.step import Step, by_name
 from mt_fairseq.modules.contrastive import same
 from mt_fairseq.modules.gather import JoinedBatch
-from mt_fairseq.modules.outputs import PretrainingOutput, RankingOutput, RetrievalOutput
+from mt_fairseq.modules.heads import ContrastiveHead
+from mt_fairseq.modules.matching import MATCH, contrast_all, match_given, match_hard
+from mt_fairseq.modules.outputs import (
+    Contrast,
+    ImageStates,
+    PretrainingOutput,
+    RankingOutput,
+    RetrievalOutput,
+    TextStates,
+)
 
 if TYPE_CHECKING:
     from mt_fairseq.models.two_tower.model import TwoTowerModel
@@ -64,12 +72,14 @@ def pretraining(
     if joined is not None:
         own_numbers = joined.own_numbers(len(src_tokens), src_tokens.device)
         positives = same(own_numbers, joined.numbers(src_tokens.device))
-        contrast = contrast_all(model, text, own, positives, joined)
+        contrast = _contrast(model, text, own, positives, joined)
     if image_index is not None:
-        itm = match_given(model, text, image, image_index)
+        itm = match_given(model.network, model.heads["itm"], text, image, image_index)
     else:
         assert joined is not None and contrast is not None and draws is not None
-        itm = match_hard(model, text, own, contrast, draws, joined, global_negatives)
+        itm = match_hard(
+            model.network, model.heads["itm"], text, own, contrast, draws, joined, global_negatives
+        )
     return PretrainingOutput(mlm_logits, itm, contrast)
 
 
@@ -98,8 +108,10 @@ def retrieval(
     joined = JoinedBatch.agree(src_tokens, enters=not is_dummy)
     text, image = model.encode_text(src_tokens), model.encode_images(images)
     positives = same(image_groups, joined.gather(image_groups))
-    contrast = contrast_all(model, text, image, positives, joined)
-    itm = match_hard(model, text, image, contrast, draws, joined, global_negatives)
+    contrast = _contrast(model, text, image, positives, joined)
+    itm = match_hard(
+        model.network, model.heads["itm"], text, image, contrast, draws, joined, global_negatives
+    )
     return RetrievalOutput(contrast, itm)
 
 
@@ -117,6 +129,20 @@ def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> Ranking
     text = model.encode_text(src_tokens)
     image = model.encode_images(images).select(rows.repeat_interleave(len(src_tokens) // count))
     return RankingOutput(model.match_logits(text, image)[:, MATCH].view(count, -1))
+
+
+def _contrast(
+    model: TwoTowerModel,
+    text: TextStates,
+    image: ImageStates,
+    positives: Tensor,
+    joined: JoinedBatch,
+) -> Contrast:
+    """Compare B texts and images with those of all processes; ``positives`` (B, M)."""
+    head = model.heads["itc"]
+    assert isinstance(head, ContrastiveHead)
+    texts, images = model.contrastive_features(text, image)
+    return contrast_all(texts, images, head.clamped_temperature(), positives, joined)
 
 
 STEPS = by_name(pretraining, retrieval, ranking)

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import pytest
-import setuptools
 
 from tests.support import ROOT
 
@@ -16,7 +15,7 @@ from tests.support import ROOT
 def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Name -> "module:function", as setup.py hands them to setuptools."""
     given: dict[str, Any] = {}
-    monkeypatch.setattr(setuptools, "setup", given.update)
+    monkeypatch.setattr("setuptools.setup", given.update)
     monkeypatch.chdir(ROOT)
     runpy.run_path(str(ROOT / "setup.py"))
     return dict(re.split(" = ", line) for line in given["entry_points"]["console_scripts"])

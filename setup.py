@@ -55,6 +55,10 @@ setup(
         "console_scripts": [
             "mt-preprocess = preprocess.__main__:main_entry",
             "mt-user-dir = mt_fairseq.user_dir:main",
+            *(
+                f"mt-{name} = mt_fairseq.cli.scripts:{name}"
+                for name in ("evaluate", "predict", "plan", "doctor", "convert", "analysis", "demo")
+            ),
         ]
     },
 )

@@ -4,8 +4,8 @@
 
 Rows are those of ALBEF's Table 1: masked words and matching; contrast beside them; matching with
 hard negatives; the momentum model as teacher. All rows of a seed start from the same encoders, as
-the paper's do, and are then asked the same of held-out pictures: does a caption match (against
-random other pictures), which words are masked, and, where there is a data-bin of expressions, which
+the paper's do, and are then asked the same of held-out images: does a caption match (against
+random other images), which words are masked, and, where there is a data-bin of expressions, which
 box is meant.
 """
 
@@ -110,7 +110,7 @@ def train_stage(
 
 
 def validate_stage(places: Places, row: str, data: Path) -> Stage:
-    """Matching against random pictures and masked words: the same questions for every row."""
+    """Matching against random images and masked words: the same questions for every row."""
     command = ["fairseq-validate", shown(data), "--user-dir", "user_dir", "--cpu"]
     command += ["--task", PRETRAIN.task, "--criterion", PRETRAIN.criterion, "--random-negatives"]
     command += ["--objectives", "mlm,itm", *PRETRAIN.options, "--valid-subset", SPLIT]
@@ -182,7 +182,7 @@ def text(figures: list[Figures], updates: int) -> str:
         for f in figures
     ]  # fmt: skip
     return (
-        f"{table(head, lines)}\n\n{updates} updates of {PIXELS}-pixel pictures each. Matching: a "
+        f"{table(head, lines)}\n\n{updates} updates of {PIXELS}-pixel images each. Matching: a "
         "third of the pairs is true, so that\n66.7 % are right without looking. Ranked: the true "
         "pair is scored above the random one,\n50 % without looking.\n"
     )

@@ -12,7 +12,7 @@ from examples.demo.stages import Stage
 
 ENCODERS, PRETRAINING = "encoders", "pretraining"
 PIXELS, BATCH = 64, 32
-# each picture is seen a few times only, so nothing is dropped
+# each image is seen a few times only, so nothing is dropped
 MODEL = ["--arch", "albef_tiny", "--dropout", "0"]
 MODEL += ["--attention-dropout", "0", "--encoder-dropout", "0"]
 # things are 20 to 26 pixels wide: patches of 16 cut them up and hold several at once

@@ -1,4 +1,4 @@
-"""Visual grounding without a box to learn from: expressions and pictures, then Grad-CAM."""
+"""Visual grounding without a box to learn from: expressions and images, then Grad-CAM."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class GroundingDemo(AlbefDemo):
 
     name = "grounding"
     page = "albef"
-    # few updates at a low rate: an expression of one thing fits many pictures of the batch
+    # few updates at a low rate: an expression of one thing fits many images of the batch
     training = Training("retrieval", "albef_retrieval", 150, 5e-5)
 
     def stages(self) -> list[Stage]:

@@ -32,9 +32,9 @@ from mt_fairseq.errors import cli_entry
 TASKS: dict[str, type[AlbefDemo]] = {
     kind.name: kind for kind in (AlbefRetrieval, GroundingDemo, AlbefSnliVe, AlbefNlvr2, AlbefVqa)
 }
-MASKED = ("--mask-prob", "0.4")  # much to predict from each picture
+MASKED = ("--mask-prob", "0.4")  # much to predict from each image
 # Stands in for the DeiT and BERT that ALBEF starts from. In random encoders the contrast's gradient
-# is a hundred times that of matching and masked words, which then learn nothing from the picture.
+# is a hundred times that of matching and masked words, which then learn nothing from the image.
 ENCODE = Training(
     "albef_pretrain", "albef_pretrain", 400, 1e-3,
     (*MASKED, "--objectives", "mlm,itm", "--distill-alpha", "0"),
@@ -80,8 +80,8 @@ def branch(runner: Runner, stages: Sequence[Stage]) -> Runner:
 
 
 def pretraining(places: Places, updates: int | None) -> list[Stage]:
-    """Encoders that know pictures and words, and ALBEF's pre-training from there."""
-    first = "Encoders to start from: masked words, matching with random pictures"
+    """Encoders that know images and words, and ALBEF's pre-training from there."""
+    first = "Encoders to start from: masked words, matching with random images"
     second = "Pre-training: contrast, matching with hard negatives, masked words, distillation"
     encode, pretrain = (
         replace(training, updates=updates or training.updates) for training in (ENCODE, PRETRAIN)

@@ -71,7 +71,7 @@ class AlbefSnliVe(AlbefDemo, SnliVeDemo):
 
 
 class AlbefNlvr2(AlbefDemo, Nlvr2Demo):
-    """Two pictures, each read by fusion layers of its own."""
+    """Two images, each read by fusion layers of its own."""
 
     training = Training("nlvr2", "albef_classification", 500, 3e-4, HEADS)
 

@@ -1,1 +1,1 @@
-"""The demonstration: a small world of pictures, baselines and the run from raw files to a table."""
+"""The demonstration: a small world of images, baselines and the run from raw files to a table."""

@@ -1,4 +1,4 @@
-"""What needs no picture: the majority answer, and answers from the text's words alone.
+"""What needs no image: the majority answer, and answers from the text's words alone.
 
     python -m examples.demo.baselines --raw RAW/vqav2
 

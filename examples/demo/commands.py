@@ -10,7 +10,7 @@ from examples.demo.progress import TrainingProgress, bars
 from examples.demo.raw import RawFolders
 from examples.demo.stages import ROOT, Stage
 
-SPLIT = "valid"  # neither its pictures nor its handwriting are in training
+SPLIT = "valid"  # neither its images nor its handwriting are in training
 COCO_WORLD = ("coco", "vqav2")  # what pre-training and VQA read
 
 
@@ -65,7 +65,7 @@ class Places:
         return self.out / "results" / task
 
     def answers(self, task: str, name: str) -> Path:
-        """fairseq-generate's output for the "valid" or the "shuffled" pictures."""
+        """fairseq-generate's output for the "valid" or the "shuffled" images."""
         return self.results(task) / name / f"generate-{SPLIT}.txt"
 
 
@@ -87,7 +87,7 @@ def caption_stage(places: Places, raw: RawFolders, settings: Settings) -> Stage:
     command = ["python", "-m", "preprocess", "coco", "--raw", shown(raw.captions)]
     command += ["--image-root", shown(raw.images), "--dest", shown(places.captions)]
     command += ["--vocab-size", str(settings.vocab_size), *_resize(settings)]
-    title = "Captions and pictures -> data-bin"
+    title = "Captions and images -> data-bin"
     return Stage("captions", title, command, makes=[places.captions], show=bars())
 
 
@@ -102,20 +102,20 @@ def data_stage(
         command += ["--tokenizer", shown(places.captions)]
     else:
         command += ["--vocab-size", str(settings.vocab_size)]
-    title = "Texts, labels and pictures -> data-bin"
+    title = "Texts, labels and images -> data-bin"
     makes = [places.data(task)]
     return Stage(f"{task}-data", title, command + _resize(settings), makes=makes, show=bars())
 
 
 def _resize(settings: Settings) -> list[str]:
-    """Photographs shrink when packed; pictures that are small already stay as they came."""
+    """Photographs shrink when packed; images that are small already stay as they came."""
     return ["--resize", str(settings.image_size)]
 
 
 def pretraining_stage(places: Places, settings: Settings) -> Stage:
     command = _train(places.captions, "vlp_mlm_itm", "mlm_itm", settings)
     command += ["--lr", f"{settings.pretraining_lr:g}"]
-    # many masked words and negatives from the batch: more to learn from each picture
+    # many masked words and negatives from the batch: more to learn from each image
     command += ["--itm-negatives", "batch", "--mask-prob", "0.4"]
     # random encoders: without contrast, matching is at chance for hundreds of updates and may stall
     command += ["--itc"]
@@ -170,9 +170,9 @@ def _training(name: str, title: str, command: list[str], places: Places, updates
 def generate_stage(
     task: str, name: str, scoring: str, places: Places, *options: str, nbest: int = 3
 ) -> Stage:
-    """Answers about the held-out pictures ("valid"), or with other pictures ("shuffled")."""
+    """Answers about the held-out images ("valid"), or with other images ("shuffled")."""
     data = places.data(task) if name == SPLIT else places.shuffled(task)
-    title = "Answers to the held-out split" + ("" if name == SPLIT else ", pictures shuffled")
+    title = "Answers to the held-out split" + ("" if name == SPLIT else ", images shuffled")
     checkpoint = places.checkpoints(task) / "checkpoint_last.pt"
     results = places.answers(task, name).parent
     command = ["fairseq-generate", shown(data), "--user-dir", "user_dir", "--cpu", "--task", task]
@@ -189,11 +189,11 @@ def _generate_line(line: str) -> str | None:
 
 
 def shuffle_stage(task: str, places: Places) -> Stage:
-    """A copy of a task's data-bin in which every text stands beside other pictures."""
+    """A copy of a task's data-bin in which every text stands beside other images."""
     source, dest = places.data(task), places.shuffled(task)
     command: Sequence[str] = [
         *("python", "-m", "examples.demo.shuffle_images"),
         *(shown(source), shown(dest), "--split", SPLIT),
     ]
-    title = "A copy of the data with other pictures"
+    title = "A copy of the data with other images"
     return Stage(f"{task}-shuffle", title, command, makes=[dest])

@@ -32,7 +32,7 @@ class Demo(ABC):
     name: ClassVar[str]
     page: ClassVar[str] = ""
     updates: ClassVar[int]
-    # a higher one makes the model forget what words mean in pictures
+    # a higher one makes the model forget what words mean in images
     lr: ClassVar[float] = 3e-4
 
     def __init__(self, places: Places, settings: Settings, raw: RawFolders) -> None:
@@ -51,7 +51,7 @@ class Demo(ABC):
 
 
 class LabelDemo(Demo):
-    """A task with label answers: fine-tuned, then asked with its own and with other pictures.
+    """A task with label answers: fine-tuned, then asked with its own and with other images.
 
     Class attributes:
         criterion, scoring: as fairseq calls them.

@@ -1,4 +1,4 @@
-"""Visual reasoning over pairs of pictures."""
+"""Visual reasoning over pairs of images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from examples.demo.stages import Stage
 
 
 class Nlvr2Demo(LabelDemo):
-    """Sentences in NLVR2's files, each true of half of its pairs of pictures."""
+    """Sentences in NLVR2's files, each true of half of its pairs of images."""
 
     name = "nlvr2"
     updates = 1200
     lr = 2e-4
-    noun = "pairs of pictures"
+    noun = "pairs of images"
 
     @property
     def world(self) -> Path:

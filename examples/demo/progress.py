@@ -13,7 +13,7 @@ _SHOWN = {
     "loss": "loss {:.2f}",
     "mlm_accuracy": "masked words right {:.0f} %",
     "itm_accuracy": "matching right {:.0f} %",
-    "batch_image_r1": "own picture found {:.0f} %",
+    "batch_image_r1": "own image found {:.0f} %",
     "vqa_score": "VQA score {:.1f} %",
     "accuracy": "right {:.1f} %",
 }
@@ -31,7 +31,7 @@ class TrainingProgress:
         if stats is None:
             return None
         if "valid_loss" in stats:
-            return "held-out pictures: " + _numbers(stats, "valid_")
+            return "held-out images: " + _numbers(stats, "valid_")
         prefix = "train_" if "train_num_updates" in stats else ""
         done = int(float(stats.get(prefix + "num_updates", 0)))
         if not done or prefix:

@@ -45,7 +45,7 @@ def find_raw(root: Path) -> RawFolders:
     images = _first(folders, *PARTS)
     if images is None:
         raise UserError(
-            f"--raw {root}: no folder with the pictures of {' and '.join(PARTS)} is there, "
+            f"--raw {root}: no folder with the images of {' and '.join(PARTS)} is there, "
             f"such as {root}/{PARTS[0]}/COCO_{PARTS[0]}_000000000009.jpg"
         )
     captions = _first(folders, "annotations/captions_train2014.json")
@@ -74,7 +74,7 @@ class VqaSplit:
 
     @property
     def groups(self) -> list[int]:
-        """Questions about one picture stand or fall together."""
+        """Questions about one image stand or fall together."""
         return self.image_ids
 
     @property
@@ -134,5 +134,5 @@ def _records(path: Path, key: str) -> list[dict[str, Any]]:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """One object a line, of the files that the world has written."""
+    """One object per line, of the files that the world has written."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""The table at the end: the model beside what needs no picture, with 95 % bounds."""
+"""The table at the end: the model beside what needs no image, with 95 % bounds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Report:
         samples: how many.
         rows: the model first.
         gain: points over the stronger baseline: mean, lower and upper bound.
-        shuffled_gain: the same with shuffled pictures.
+        shuffled_gain: the same with shuffled images.
     """
 
     metric: str
@@ -68,7 +68,7 @@ class Report:
         mean, low, high = self.gain
         verdict = (
             f"The model is {mean:.1f} points (95 %: {low:.1f} to {high:.1f}) above the stronger "
-            f"baseline on {self.samples} held-out {self.noun}; with other pictures, "
+            f"baseline on {self.samples} held-out {self.noun}; with other images, "
             f"{self.shuffled_gain[0]:+.1f} points "
             f"(95 %: {self.shuffled_gain[1]:+.1f} to {self.shuffled_gain[2]:+.1f})."
         )
@@ -91,20 +91,20 @@ def make_report(
     test: Samples,
     answered: Mapping[str, Sequence[str]],
 ) -> Report:
-    """Score the model's answers and what needs no picture.
+    """Score the model's answers and what needs no image.
 
     Args:
         metric, noun: for the table.
         train: what the baselines learn from.
         test: the held-out samples.
-        answered: the model's answers to them with their own pictures ("valid"), and "shuffled".
+        answered: the model's answers to them with their own images ("valid"), and "shuffled".
     """
     name, texts_only = text_only(train, test)
     majority = test.credits(predict_majority(train, test))
     model = {key: test.credits(answers) for key, answers in answered.items()}
     rows = [
-        _row("ManagerTower, pictures and texts", model[SPLIT], test),
-        _row("the same, pictures shuffled", model["shuffled"], test),
+        _row("ManagerTower, images and texts", model[SPLIT], test),
+        _row("the same, images shuffled", model["shuffled"], test),
         _row(f"text only ({name})", texts_only, test),
         _row("majority answer", majority, test),
     ]

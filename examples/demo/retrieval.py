@@ -30,7 +30,7 @@ Recalls = NDArray[np.float64]  # (queries, CUTS)
 
 
 class RetrievalDemo(Demo):
-    """Captions and pictures in Flickr30K's files; a query is right at k as recall counts it."""
+    """Captions and images in Flickr30K's files; a query is right at k as recall counts it."""
 
     name = "retrieval"
     page = "flickr30k"
@@ -57,7 +57,7 @@ class RetrievalDemo(Demo):
         ]
 
     def generate(self, pictures: str) -> Stage:
-        """The command that ranks, with the captions' own pictures or with others."""
+        """The command that ranks, with the captions' own images or with others."""
         return commands.generate_stage(
             self.name, pictures, "recall", self.places, "--retrieval-topk", TOPK, nbest=max(CUTS)
         )
@@ -67,15 +67,15 @@ class RetrievalDemo(Demo):
         own, shuffled = (self.recalls(name) for name in (SPLIT, "shuffled"))
         chance = np.array([at_random(items, query) for query in range(len(items))])
         rows = [
-            _row("ManagerTower, pictures and texts", own, items),
-            _row("the same, pictures shuffled", shuffled, items),
+            _row("ManagerTower, images and texts", own, items),
+            _row("the same, images shuffled", shuffled, items),
             _row("random ranking", chance, items),
         ]
         gains = [_mean_of_both(recalls - chance, items) for recalls in (own, shuffled)]
-        return Report(METRIC, "captions and pictures", len(items), rows, gains[0], gains[1])
+        return Report(METRIC, "captions and images", len(items), rows, gains[0], gains[1])
 
     def items(self, pictures: str) -> RetrievalItems:
-        """Captions and pictures as they stand together in the data-bin that was ranked."""
+        """Captions and images as they stand together in the data-bin that was ranked."""
         own = pictures == SPLIT
         data = self.places.data(self.name) if own else self.places.shuffled(self.name)
         quiet_libraries()
@@ -120,7 +120,7 @@ def at_random(items: RetrievalItems, query: int) -> list[float]:
 
 
 def _mean_of_both(recalls: Recalls, items: RetrievalItems) -> tuple[float, float, float]:
-    """The mean over k and both directions, and its bounds; a picture goes with its captions."""
+    """The mean over k and both directions, and its bounds; an image goes with its captions."""
     values = recalls.mean(axis=1)
     directions = np.array([items.direction(query) for query in range(len(items))])
     kinds = set(directions.tolist())

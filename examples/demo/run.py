@@ -42,7 +42,7 @@ DEMOS: dict[str, type[Demo]] = {
     kind.name: kind for kind in (VqaDemo, SnliVeDemo, Nlvr2Demo, RetrievalDemo)
 }
 NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {
-    "image_size": (positive_int, "pixels of a picture's side"),
+    "image_size": (positive_int, "pixels of an image's side"),
     "batch_size": (positive_int, "texts an update"),
     "pretraining_updates": (positive_int, "updates of pre-training"),
     "pretraining_lr": (positive_number, "its highest learning rate"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Samples(Protocol):
-    """Texts about pictures, each with an answer to learn from."""
+    """Texts about images, each with an answer to learn from."""
 
     @property
     def texts(self) -> list[str]: ...
@@ -22,7 +22,7 @@ class Samples(Protocol):
 
     @property
     def groups(self) -> Sequence[Hashable]:
-        """Samples of one group stand or fall together: those about one picture, say."""
+        """Samples of one group stand or fall together: those about one image, say."""
 
     @property
     def answers(self) -> list[str]:

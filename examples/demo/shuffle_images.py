@@ -1,9 +1,9 @@
-"""A copy of a data-bin in which every question is asked of another picture.
+"""A copy of a data-bin in which every question is asked of another image.
 
     python -m examples.demo.shuffle_images data-bin/vqa data-bin/vqa-shuffled --split valid
 
-A model that still scores well on it answers from the words. All questions of one picture move to
-the same other picture; texts, answers and the image packs stay as they are (packs are linked).
+A model that still scores well on it answers from the words. All questions of one image move to
+the same other image; texts, answers and the image packs stay as they are (packs are linked).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def derangement(values: NDArray[np.int64]) -> dict[int, int]:
     """Each different value to another one of them; UserError if there is only one."""
     known = np.unique(values)
     if len(known) < 2:
-        raise UserError("a split with a single picture cannot be shuffled")
+        raise UserError("a split with a single image cannot be shuffled")
     order = np.random.default_rng(SEED).permutation(known)
     return {int(a): int(b) for a, b in zip(order, np.roll(order, 1), strict=True)}
 
 
 def shuffle_images(source: Path, dest: Path, split: str) -> int:
-    """Write the copy; returns how many pictures changed places.
+    """Write the copy; returns how many images changed places.
 
     Raises UserError if ``source`` is no data-bin with this split, or ``dest`` exists.
     """
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--split", default="valid")
     args = parser.parse_args(argv)
     count = shuffle_images(args.source, args.dest, args.split)
-    print(f"{args.dest}: {count} pictures of {args.split} changed places")
+    print(f"{args.dest}: {count} images of {args.split} changed places")
     return 0
 
 

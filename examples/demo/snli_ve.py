@@ -1,4 +1,4 @@
-"""Visual entailment, on pictures of its own."""
+"""Visual entailment, on images of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from examples.demo.stages import Stage
 
 
 class SnliVeDemo(LabelDemo):
-    """Hypotheses in SNLI-VE's files about pictures in Flickr30K's."""
+    """Hypotheses in SNLI-VE's files about images in Flickr30K's."""
 
     name = "snli_ve"
     updates = 1200

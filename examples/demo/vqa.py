@@ -1,4 +1,4 @@
-"""Visual question answering, on the pictures of pre-training."""
+"""Visual question answering, on the images of pre-training."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ HELD_BACK = 10  # one picture in so many, the last ones, is for validation
 
 
 def convert(data: Path, out: Path) -> dict[str, int]:
-    """Write a file a split; returns how many questions each holds.
+    """Write a file per split; returns how many questions each holds.
 
     Raises UserError if ``data`` is not the folder that holds ``train/questions.json``.
     """

@@ -6,7 +6,7 @@ data=${1:?name the data-bin}
 save_dir=${2:?name the folder for checkpoints}
 here=$(dirname "${BASH_SOURCE[0]}")
 
-# Pictures of 48 pixels in patches of 8: a patch must show a corner for shapes to be told apart.
+# Images of 48 pixels in patches of 8: a patch must show a corner for shapes to be told apart.
 # Two layers everywhere, no dropout, no noise: in these minutes more updates are worth most.
 train() {
   bash "$here/../launching/cpu.sh" 2 "$data" --user-dir user_dir --task vqa --criterion vqa \

@@ -30,7 +30,7 @@ class Row:
     mean: float
     spread: float | None  # standard deviation over seeds; None for a single one
     differences: list[float] | None  # one a seed; None for the baseline itself
-    difference: tuple[float, float, float] | None  # mean and 95 % bounds over pictures
+    difference: tuple[float, float, float] | None  # mean and 95 % bounds over images
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Comparison:
             f"{self.questions} held-out questions; {self.updates} updates from random weights, "
             f"seeds {', '.join(map(str, self.seeds))}.\n"
             "Spread: standard deviation over seeds. Bounds: of the difference averaged over seeds,"
-            "\nquestion by question, from a bootstrap over pictures; they say nothing about other "
+            "\nquestion by question, from a bootstrap over images; they say nothing about other "
             "seeds,\nwhich the differences of each seed show.\n"
         )
 
@@ -95,7 +95,7 @@ def compare(
 
     Args:
         credits: model -> (seeds, questions) credits from 0 to 1.
-        images: (questions,) which picture each question is about.
+        images: (questions,) which image each question is about.
         seeds, updates: of the runs.
     """
     baseline = BASELINE if BASELINE in credits else next(iter(credits))

@@ -1,4 +1,4 @@
-"""Baselines, the table and the copy with other pictures."""
+"""Baselines, the table and the copy with other images."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_progress_of_training_and_of_bars() -> None:
     assert progress(line.format(50)) == "update 50/200  loss 2.50  VQA score 40.0 %"
     assert "left" in str(progress(line.format(100)))
     held_out = 'valid | {"epoch": 1, "valid_loss": "1.5", "valid_vqa_score": "61.2"}'
-    assert progress(held_out) == "held-out pictures: loss 1.50  VQA score 61.2 %"
+    assert progress(held_out) == "held-out images: loss 1.50  VQA score 61.2 %"
     show = bars(every=1000)
     assert show("images:  10%|#     | 1/10\r") == "images:  10% 1/10"
     assert show("images:  20%|##    | 2/10\r") is None

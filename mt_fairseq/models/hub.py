@@ -89,8 +89,6 @@ class HubInterface(nn.Module):
         remedy = f"use {asked}" if asked else "use match or fill_mask"
         raise UserError(f"a checkpoint of task {name} is not asked by {method}: {remedy}")
 
-    # --- what one asks of it ---
-
     def answer(self, image: ImageInputs, question: str | Sequence[str], topk: int = 5) -> Any:
         """The ``topk`` best answers with their probabilities: ``[("2", 0.91), ...]``.
 
@@ -184,8 +182,6 @@ class HubInterface(nn.Module):
         """How the tokenizer writes a masked token."""
         return str(self.task.tokenizer.symbols[self.task.tokenizer.mask])
 
-    # --- inputs ---
-
     def encode(self, text: str, masked: bool = False) -> Tensor:
         """<s> text </s> as (T,) ids, cut to the text length of training.
 
@@ -223,8 +219,6 @@ class HubInterface(nn.Module):
         given = take_image(image, "the image")
         rng = np.random.default_rng(0)  # evaluation draws nothing
         return self.transform(given.rgb(self.transform.min_side), rng)
-
-    # --- the forward pass ---
 
     @torch.no_grad()
     def _logits(

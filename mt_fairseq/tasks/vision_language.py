@@ -101,8 +101,6 @@ class VisionLanguageTask(BatchingTask):
             )
         return cls(cfg, data_bin)
 
-    # --- checkpoints ---
-
     @property
     def evaluates(self) -> bool:
         """Whether nothing is trained: fairseq-generate and -validate name their checkpoint."""
@@ -167,8 +165,6 @@ class VisionLanguageTask(BatchingTask):
             raise UserError(f"{self.cfg.data}: no such data-bin")
         return self.data_bin
 
-    # --- vocabularies and sizes ---
-
     def set_vocabularies(self, tokenizer: TextTokenizer, labels: list[str] | None) -> None:
         self.tokenizer = tokenizer
         self.labels = labels if self.needs_labels else None
@@ -215,8 +211,6 @@ class VisionLanguageTask(BatchingTask):
         Raises UserError for a task that does not say.
         """
         raise UserError(f"task {cls.name} does not say what a training step runs: it has no plan")
-
-    # --- model and data ---
 
     def build_model(self, cfg: FairseqDataclass, from_checkpoint: bool = False) -> Any:
         model = super().build_model(cfg, from_checkpoint)

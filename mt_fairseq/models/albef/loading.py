@@ -8,10 +8,10 @@ momentum model. What is new is made from what the checkpoint has, after which th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from mt_fairseq.models.albef.contract import AlbefParts
 from mt_fairseq.models.head_classes import ClassNames
 from mt_fairseq.models.loading import (
     HEADS,
@@ -26,9 +26,6 @@ from mt_fairseq.models.loading import (
     reconcile_heads,
     resize_image_positions,
 )
-
-if TYPE_CHECKING:
-    from mt_fairseq.models.albef.model import AlbefModel
 
 TWIN, QUEUE = "twin.", "queue."
 LAYERS, PARTNERS = "network.fusion.layers.", "network.fusion.partners."
@@ -56,7 +53,7 @@ SETTINGS: dict[str, Measure] = {
 State = dict[str, Tensor]
 
 
-def reconcile_albef(model: AlbefModel, state: State) -> LoadReport:
+def reconcile_albef(model: AlbefParts, state: State) -> LoadReport:
     """Change ``state`` in place so that ``model`` can load it strictly.
 
     A checkpoint without momentum model gives its weights to the model's twin too: a teacher that

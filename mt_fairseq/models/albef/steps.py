@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mt_fairseq.data.batches import MaskedWords
+from mt_fairseq.models.albef.contract import AlbefParts
 from mt_fairseq.models.step import Step, by_name
 from mt_fairseq.modules.albef.outputs import (
     AlignmentOutput,
@@ -23,15 +24,12 @@ from mt_fairseq.modules.heads import ContrastiveHead
 from mt_fairseq.modules.matching import draw_hard_negatives
 from mt_fairseq.modules.outputs import ImageStates, Matching, TextStates
 
-if TYPE_CHECKING:
-    from mt_fairseq.models.albef.model import AlbefModel
-
 PAIR_TEMPERATURE = 0.07  # a literal in the reference, whatever the model has learnt
 TRUE_PAIR_SHARE = 2 / 3
 
 
 @contextmanager
-def teaching(model: AlbefModel) -> Iterator[None]:
+def teaching(model: AlbefParts) -> Iterator[None]:
     """Run the momentum model: no gradients, its float32 weights cast to the model's type."""
     dtype = model.network.words.dtype
     device = model.network.words.device.type
@@ -44,7 +42,7 @@ def teaching(model: AlbefModel) -> Iterator[None]:
 
 @Step
 def alignment(
-    model: AlbefModel,
+    model: AlbefParts,
     src_tokens: Tensor,
     images: Tensor,
     *,
@@ -106,7 +104,7 @@ def _own_positives(tokens: Tensor, image_groups: Tensor | None) -> Tensor:
 
 
 def _contrast(
-    model: AlbefModel,
+    model: AlbefParts,
     text: TextStates,
     image: ImageStates,
     tokens: Tensor,
@@ -150,7 +148,7 @@ def _contrast(
 
 
 def match_drawn(
-    model: AlbefModel,
+    model: AlbefParts,
     text: TextStates,
     image: ImageStates,
     contrast: DistilledContrast | None,
@@ -185,7 +183,7 @@ def _predict(side: Any, tokens: Tensor, image: ImageStates, masked: MaskedWords)
 
 @Step
 def pairs(
-    model: AlbefModel,
+    model: AlbefParts,
     src_tokens: Tensor,
     images: Tensor,
     *,
@@ -240,7 +238,7 @@ def draw_pairs(logits: Tensor, draws: Tensor, same_image: Tensor) -> tuple[Tenso
 
 @Step
 def answers(
-    model: AlbefModel,
+    model: AlbefParts,
     src_tokens: Tensor,
     images: Tensor,
     *,
@@ -273,7 +271,7 @@ def _decode(side: Any, tokens: Tensor, images: Tensor, given: Tensor, rows: Tens
 
 
 def distilled_logits(
-    model: AlbefModel, head: str, tokens: Tensor, images: Tensor, output: DistilledOutput
+    model: AlbefParts, head: str, tokens: Tensor, images: Tensor, output: DistilledOutput
 ) -> None:
     """Add what the momentum model says, if it has the head."""
     if model.twin is None or head not in model.twin.heads:

@@ -66,8 +66,6 @@ class TwoTowerModel(BaseFairseqModel):
         """Say for each parameter which group of the optimizer it belongs to."""
         tag_model(self.network, self.heads)
 
-    # --- building ---
-
     @classmethod
     def build_model(cls, cfg: DictConfig, task: Any) -> TwoTowerModel:
         """Build network and heads for a task.
@@ -159,8 +157,6 @@ class TwoTowerModel(BaseFairseqModel):
         self.network.token_types.weight = new
         self.network.token_types.num_embeddings = 3
         tag_parameters(self.network.token_types, BASE)
-
-    # --- running ---
 
     def forward(
         self,
@@ -262,8 +258,6 @@ class TwoTowerModel(BaseFairseqModel):
                 f"set --max-text-len {length}"
             )
         return F.pad(tokens, (0, length - tokens.shape[1]), value=value)
-
-    # --- what training and tasks ask ---
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Make a checkpoint of the family fit: called by every ``load_state_dict`` of fairseq.

@@ -6,13 +6,12 @@ idle until it has all work that follows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from mt_fairseq.data.batches import MaskedWords
 from mt_fairseq.models.step import Step, by_name
+from mt_fairseq.models.two_tower.contract import TwoTowerParts
 from mt_fairseq.modules.contrastive import same
 from mt_fairseq.modules.gather import JoinedBatch
 from mt_fairseq.modules.heads import ContrastiveHead
@@ -26,13 +25,10 @@ from mt_fairseq.modules.outputs import (
     TextStates,
 )
 
-if TYPE_CHECKING:
-    from mt_fairseq.models.two_tower.model import TwoTowerModel
-
 
 @Step
 def pretraining(
-    model: TwoTowerModel,
+    model: TwoTowerParts,
     src_tokens: Tensor,
     images: Tensor,
     *,
@@ -85,7 +81,7 @@ def pretraining(
 
 @Step
 def retrieval(
-    model: TwoTowerModel,
+    model: TwoTowerParts,
     src_tokens: Tensor,
     images: Tensor,
     *,
@@ -116,7 +112,7 @@ def retrieval(
 
 
 @Step
-def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> RankingOutput:
+def ranking(model: TwoTowerParts, src_tokens: Tensor, images: Tensor) -> RankingOutput:
     """Match logits of each image with its own text and several others (METER's fine-tuning).
 
     Args:
@@ -132,7 +128,7 @@ def ranking(model: TwoTowerModel, src_tokens: Tensor, images: Tensor) -> Ranking
 
 
 def _contrast(
-    model: TwoTowerModel,
+    model: TwoTowerParts,
     text: TextStates,
     image: ImageStates,
     positives: Tensor,

@@ -28,6 +28,7 @@ __all__ = [
     "ACTIVATIONS",
     "activated_linear",
     "attention",
+    "autocast_to",
     "dropout",
     "noisy_weighted_sum",
     "normal_noise",
@@ -82,6 +83,11 @@ def attention(
     if dropout and _on_cpu(query):
         return cpu_attention.dropped_attention(query, key, value, mask, dropout)
     return plain.attention(query, key, value, mask, dropout)
+
+
+def autocast_to(like: Tensor) -> torch.autocast:
+    """Inside, products run in the type of ``like``, on its device; in float32 nothing is cast."""
+    return torch.autocast(like.device.type, like.dtype, enabled=like.dtype != torch.float32)
 
 
 def dropout(x: Tensor, probability: float) -> Tensor:

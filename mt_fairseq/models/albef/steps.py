@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mt_fairseq.data.batches import MaskedWords
+from mt_fairseq.kernels import autocast_to
 from mt_fairseq.models.albef.contract import AlbefParts
 from mt_fairseq.models.step import Step, by_name
 from mt_fairseq.modules.albef.outputs import (
@@ -31,9 +32,7 @@ TRUE_PAIR_SHARE = 2 / 3
 @contextmanager
 def teaching(model: AlbefParts) -> Iterator[None]:
     """Run the momentum model: no gradients, its float32 weights cast to the model's type."""
-    dtype = model.network.words.dtype
-    device = model.network.words.device.type
-    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with torch.no_grad(), autocast_to(model.network.words):
         yield
 
 

@@ -176,8 +176,15 @@ def devices() -> Iterator[Finding]:
 
 
 def plug_in() -> Iterator[Finding]:
-    plugin = importlib.import_module("mt_fairseq.plugin")
-    yield Finding(OK, f"plug-in: {len(plugin.MODULES)} modules register with fairseq")
+    importlib.import_module("mt_fairseq.plugin")
+    from fairseq.models import MODEL_REGISTRY
+    from fairseq.tasks import TASK_REGISTRY
+
+    tasks, models = (
+        sum(entry.__module__.startswith("mt_fairseq.") for entry in registry.values())
+        for registry in (TASK_REGISTRY, MODEL_REGISTRY)
+    )
+    yield Finding(OK, f"plug-in: {tasks} tasks and {models} architectures")
 
 
 def safe_loading() -> Iterator[Finding]:

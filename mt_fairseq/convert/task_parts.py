@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-
-from fairseq.tasks import TASK_REGISTRY
+from typing import TYPE_CHECKING
 
 from mt_fairseq.data.files import read_text
 from mt_fairseq.data.metadata import LABEL_FILE
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.errors import UserError
-from mt_fairseq.tasks.labels import LabelTask
+
+if TYPE_CHECKING:
+    from mt_fairseq.tasks.labels import LabelTask
 
 TASKS = {
     "pretraining": "vlp_mlm_itm",
@@ -34,7 +35,11 @@ TASK_HEADS = {
 
 def own_task(name: str) -> type[LabelTask] | None:
     """The task with classes of this registered name, which is also that of its head."""
-    importlib.import_module("mt_fairseq.plugin")
+    importlib.import_module("mt_fairseq.plugin")  # here, so that --help is quick
+    from fairseq.tasks import TASK_REGISTRY
+
+    from mt_fairseq.tasks.labels import LabelTask
+
     task = TASK_REGISTRY.get(name)
     return task if task is not None and issubclass(task, LabelTask) else None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mt_fairseq.errors import UserError
-from mt_fairseq.evaluation.results import AccuracyExtras, Prediction
 
 PARTS = 4
 PAIR = 2  # place of the pair's number in an identifier
@@ -49,17 +48,3 @@ def nlvr2_consistency(predictions: Mapping[str, tuple[object, object]]) -> float
 def nlvr2_submission(predictions: Iterable[tuple[str, str]]) -> str:
     """``identifier,prediction`` a line, without a head, as the official script reads it."""
     return "".join(f"{identifier},{predicted}\n" for identifier, predicted in predictions)
-
-
-def _figures(scored: list[Prediction]) -> dict[str, float]:
-    pairs = {str(p.id): (p.prediction, p.reference[0]) for p in scored}
-    return {"consistency": nlvr2_consistency(pairs)}
-
-
-def _files(predictions: list[Prediction]) -> dict[str, str]:
-    return {FILE: nlvr2_submission((str(p.id), p.prediction) for p in predictions)}
-
-
-FILE = "nlvr2.csv"
-NLVR2 = AccuracyExtras(_figures, _files, (FILE,))
-"""What NLVR2's accuracy comes with."""

@@ -10,9 +10,24 @@ from typing import ClassVar
 
 from fairseq.tasks import register_task
 
-from mt_fairseq.evaluation.nlvr2 import NLVR2
+from mt_fairseq.evaluation.nlvr2 import nlvr2_consistency, nlvr2_submission
+from mt_fairseq.evaluation.results import AccuracyExtras, Prediction
 from mt_fairseq.tasks.config import VisionLanguageConfig
 from mt_fairseq.tasks.labels import LabelTask
+
+FILE = "nlvr2.csv"
+"""What NLVR2's official script reads."""
+
+
+def consistency(scored: list[Prediction]) -> dict[str, float]:
+    """Share of the sentences that are right of all their pairs, in percent."""
+    pairs = {str(p.id): (p.prediction, p.reference[0]) for p in scored}
+    return {"consistency": nlvr2_consistency(pairs)}
+
+
+def submission(predictions: list[Prediction]) -> dict[str, str]:
+    """All answers as the official script reads them."""
+    return {FILE: nlvr2_submission((str(p.id), p.prediction) for p in predictions)}
 
 
 @dataclass
@@ -35,4 +50,4 @@ class Nlvr2Task(LabelTask):
     images_a_sample = 2
     usual_classes = 2
     labels_of_reference: ClassVar[list[str]] = ["False", "True"]
-    extras = NLVR2
+    extras = AccuracyExtras(consistency, submission, (FILE,))

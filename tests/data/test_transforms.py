@@ -168,7 +168,7 @@ def test_the_whole_picture_augmented():
 
 def test_unknown_names_and_impossible_sizes_are_refused():
     with pytest.raises(
-        UserError, match="center_crop, augment, wide_augment, square_augment, square"
+        UserError, match="augment, wide_augment, square_augment, center_crop, square"
     ):
         build_transform("centre", (8, 8))
     with pytest.raises(UserError, match="at least 1 pixel"):

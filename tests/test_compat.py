@@ -181,7 +181,7 @@ def test_lists_stay_what_they_were() -> None:
     ("values", "words"),
     [
         ({"bridge_type": "b"}, "managertower_tiny has no option bridge_type"),
-        ({"manager_type": "best"}, "option manager_type of managertower_tiny: Invalid value"),
+        ({"manager_query": "best"}, "option manager_query of managertower_tiny: Invalid value"),
         ({"hidden_size": "wide"}, "option hidden_size of managertower_tiny: "),
     ],
 )

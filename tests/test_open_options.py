@@ -31,7 +31,7 @@ def test_a_name_counts_as_soon_as_it_is_registered() -> None:
 def test_names_are_taken_once() -> None:
     parts: Registry[int] = Registry("part")
     parts.register("one")(1)
-    with pytest.raises(UserError, match="there is a part 'one' already; .*registered: one"):
+    with pytest.raises(UserError, match=r"there is a part 'one' already; .*registered: one"):
         parts.register("one")(2)
     with pytest.raises(UserError, match="unknown part 'two': take one of one"):
         parts["two"]

@@ -8,7 +8,6 @@ from mt_fairseq.data.classification_dataset import ClassificationDataset
 from mt_fairseq.data.transforms import Transform
 from mt_fairseq.errors import UserError
 from mt_fairseq.evaluation.generator import LabelGenerator
-from mt_fairseq.evaluation.results import AccuracyExtras
 from mt_fairseq.models.named_heads import HeadSpec
 from mt_fairseq.tasks.passes import Options, Passes
 from mt_fairseq.tasks.vision_language import TRAIN, VisionLanguageTask
@@ -23,7 +22,6 @@ class LabelTask(VisionLanguageTask):
         dataset_class: makes the samples.
         labels_of_reference: classes in the order of the reference's code; None where they depend on
             the data.
-        extras: what its accuracy comes with beside the share of right answers.
     """
 
     paper_transform = "augment"
@@ -35,7 +33,6 @@ class LabelTask(VisionLanguageTask):
     scores: ClassVar[str] = "softmax"
     dataset_class: ClassVar[type[ClassificationDataset]] = ClassificationDataset
     labels_of_reference: ClassVar[list[str] | None] = None
-    extras: ClassVar[AccuracyExtras | None] = None
 
     def head_spec(self) -> dict[str, HeadSpec]:
         assert self.labels is not None  # a task of this kind is not set up without

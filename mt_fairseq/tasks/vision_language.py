@@ -13,7 +13,7 @@ from mt_fairseq.data.image_text_dataset import SPECIAL_TOKENS, ImageTextDataset
 from mt_fairseq.data.tokenizer import TextTokenizer
 from mt_fairseq.data.transforms import Transform, build_transform
 from mt_fairseq.errors import UserError
-from mt_fairseq.evaluation.results import LabelResults
+from mt_fairseq.evaluation.results import AccuracyExtras, LabelResults
 from mt_fairseq.evaluation.task_scorer import Answered, Collection
 from mt_fairseq.freed_memory import keep_freed_memory
 from mt_fairseq.models.head_classes import ClassNames
@@ -50,6 +50,7 @@ class VisionLanguageTask(BatchingTask):
         momentum_model: whether ALBEF trains with one.
         counts_momentum: whether ``passes`` counts what that runs.
         usual_classes: of the papers' data, where no data-bin says it.
+        extras: what its accuracy comes with, if ``scoring`` is that.
     """
 
     cfg: VisionLanguageConfig
@@ -63,6 +64,7 @@ class VisionLanguageTask(BatchingTask):
     momentum_model: ClassVar[bool] = True
     counts_momentum: ClassVar[bool] = False
     usual_classes: ClassVar[int | None] = None
+    extras: ClassVar[AccuracyExtras | None] = None
 
     def __init__(self, cfg: VisionLanguageConfig, data_bin: DataBin | None) -> None:
         super().__init__(cfg)
